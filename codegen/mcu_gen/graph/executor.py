@@ -1,0 +1,51 @@
+"""Runs a graph in NumPy: the readable definition of what the generated C computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mcu_gen.graph.ir import Graph
+from mcu_gen.graph.operator import operator
+
+
+class Executor:
+    """Executes a graph sample by sample; variables keep their values until :meth:`reset`."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.state: dict[str, np.ndarray] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Gives every variable its initial value (the zero point, which is the real number 0)."""
+        for t in self.graph.variables():
+            self.state[t.name] = np.full(t.shape, t.zp, t.dtype.numpy)
+
+    def run(self, inputs: Mapping[str, np.ndarray], *, keep: bool = False) -> dict[str, np.ndarray]:
+        """One inference.
+
+        Args:
+            inputs: an array of the tensor's shape and dtype per graph input.
+            keep: return every tensor and not the outputs alone.
+        """
+        values: dict[str, np.ndarray] = dict(self.state)
+        for name in self.graph.inputs:
+            t = self.graph.tensors[name]
+            x = inputs[name]
+            if x.shape != t.shape or x.dtype != t.dtype.numpy:
+                raise ValueError(f"input {name} is {x.dtype}{list(x.shape)}, expected {t.dtype.value}{list(t.shape)}")
+            values[name] = x
+        for t in self.graph.tensors.values():
+            if t.data is not None:
+                values[t.name] = t.data
+        for node in self.graph.nodes():
+            args = [None if t is None else values[t.name] for t in node.inputs]
+            results = operator(node.type).evaluate(node, args)
+            for t, r in zip(node.outputs, results, strict=True):
+                assert r.shape == t.shape and r.dtype == t.dtype.numpy, f"{node.name}: {r.dtype}{r.shape} for {t}"
+                values[t.name] = r
+        if keep:
+            return values
+        return {n: values[n] for n in self.graph.outputs}

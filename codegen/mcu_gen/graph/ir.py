@@ -1,0 +1,242 @@
+"""The intermediate representation: tensors, operators, and the graph that joins them.
+
+A :class:`Graph` is plain data.  It knows no operator by name; what an operator means is said in ``ops/`` through
+the contract in :mod:`mcu_gen.graph.operator`.  Tensors are named, single-assignment values: each is a graph
+input, a constant (``data`` is set), a variable (state that lives between two inferences), or the output of exactly
+one operator.  Activations are NHWC, convolution weights OHWI, depthwise weights 1HWC, as in TFLite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mcu_gen.graph.dtype import DType
+
+
+@dataclass(frozen=True, eq=False)
+class QuantParams:
+    """Affine quantization: real = scale * (q - zero_point).
+
+    ``scale`` (float32) and ``zero_point`` (int64) are 1-D with one element (per tensor) or one per index of ``axis``.
+    """
+
+    scale: np.ndarray
+    zero_point: np.ndarray
+    axis: int | None = None
+
+    @classmethod
+    def per_tensor(cls, scale: float, zero_point: int = 0) -> QuantParams:
+        return cls(np.array([scale], np.float32), np.array([zero_point], np.int64))
+
+    @property
+    def is_per_channel(self) -> bool:
+        return self.axis is not None
+
+    @property
+    def s(self) -> float:
+        """The scale of a per-tensor quantization, exactly the float32 of the model as a Python float."""
+        assert self.scale.size == 1, "per-tensor scale asked of a per-channel quantization"
+        return float(self.scale[0])
+
+    @property
+    def zp(self) -> int:
+        """The zero point of a per-tensor quantization."""
+        assert self.zero_point.size == 1, "per-tensor zero point asked of a per-channel quantization"
+        return int(self.zero_point[0])
+
+    def same_as(self, other: QuantParams | None) -> bool:
+        return (
+            other is not None
+            and self.axis == other.axis
+            and np.array_equal(self.scale, other.scale)
+            and np.array_equal(self.zero_point, other.zero_point)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A named value.  ``data`` is set for constants, ``variable`` for state kept between inferences."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    quant: QuantParams | None = None
+    data: np.ndarray | None = None
+    variable: bool = False
+
+    @property
+    def is_constant(self) -> bool:
+        return self.data is not None
+
+    @property
+    def elements(self) -> int:
+        n = 1
+        for d in self.shape:
+            n *= d
+        return n
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * self.dtype.size
+
+    @property
+    def s(self) -> float:
+        """Per-tensor scale."""
+        assert self.quant is not None, f"tensor {self.name} is not quantized"
+        return self.quant.s
+
+    @property
+    def zp(self) -> int:
+        """Per-tensor zero point (0 for a tensor without quantization)."""
+        return self.quant.zp if self.quant is not None else 0
+
+    def replace(self, **changes: Any) -> Tensor:
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operator of a graph: its type (a name in ``ops/``), tensor names and attributes.
+
+    An input that the model leaves out (TFLite's index -1) is None.  ``name`` is unique in the graph and is what the
+    user sees: the name of the first output in the model file, unless that is taken.
+    """
+
+    name: str
+    type: str
+    inputs: tuple[str | None, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def replace(self, **changes: Any) -> Op:
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """An operator together with its tensors: what the code of an operator or a kernel looks at."""
+
+    op: Op
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+
+    @property
+    def name(self) -> str:
+        return self.op.name
+
+    @property
+    def type(self) -> str:
+        return self.op.type
+
+    def input(self, index: int) -> Tensor:
+        """Input ``index``; it must be present."""
+        tensor = self.inputs[index]
+        assert tensor is not None, f"{self.name}: input {index} is absent"
+        return tensor
+
+    def has_input(self, index: int) -> bool:
+        return index < len(self.inputs) and self.inputs[index] is not None
+
+    @property
+    def x(self) -> Tensor:
+        """The first input."""
+        return self.input(0)
+
+    @property
+    def y(self) -> Tensor:
+        """The first output."""
+        return self.outputs[0]
+
+    def attr(self, name: str) -> Any:
+        return self.op.attrs[name]
+
+    def int_attr(self, name: str) -> int:
+        return int(self.op.attrs[name])
+
+    def float_attr(self, name: str) -> float:
+        return float(self.op.attrs[name])
+
+    def bool_attr(self, name: str) -> bool:
+        return bool(self.op.attrs[name])
+
+    def str_attr(self, name: str) -> str:
+        return str(self.op.attrs[name])
+
+
+class Graph:
+    """Operators in execution order, the tensors they name, the inputs and the outputs.
+
+    Passes take a graph and return a new one (:meth:`copy` is cheap: tensors and operators are immutable).
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.tensors: dict[str, Tensor] = {}
+        self.ops: list[Op] = []
+        self.inputs: list[str] = []
+        self.outputs: list[str] = []
+
+    def copy(self) -> Graph:
+        other = Graph(self.name)
+        other.tensors = dict(self.tensors)
+        other.ops = list(self.ops)
+        other.inputs = list(self.inputs)
+        other.outputs = list(self.outputs)
+        return other
+
+    def add_tensor(self, tensor: Tensor) -> Tensor:
+        assert tensor.name not in self.tensors, f"tensor {tensor.name} exists"
+        self.tensors[tensor.name] = tensor
+        return tensor
+
+    def node(self, op: Op) -> Node:
+        return Node(
+            op,
+            tuple(None if n is None else self.tensors[n] for n in op.inputs),
+            tuple(self.tensors[n] for n in op.outputs),
+        )
+
+    def nodes(self) -> Iterator[Node]:
+        for op in self.ops:
+            yield self.node(op)
+
+    def producer(self, tensor: str) -> Op | None:
+        return next((op for op in self.ops if tensor in op.outputs), None)
+
+    def consumers(self, tensor: str) -> list[Op]:
+        return [op for op in self.ops if tensor in op.inputs]
+
+    def unique_name(self, base: str) -> str:
+        """A tensor and operator name that is not taken: ``base``, or ``base_1``, ``base_2``..."""
+        taken = set(self.tensors) | {op.name for op in self.ops}
+        if base not in taken:
+            return base
+        return next(f"{base}_{i}" for i in range(1, len(taken) + 2) if f"{base}_{i}" not in taken)
+
+    def variables(self) -> list[Tensor]:
+        return [t for t in self.tensors.values() if t.variable]
+
+    def prune(self) -> Graph:
+        """Without operators whose outputs nobody uses, and without tensors that no operator names.
+
+        Operators that write a variable stay: their effect is state.  Graph inputs stay as well: they are the interface.
+        """
+        needed = set(self.outputs)
+        kept: list[Op] = []
+        for op in reversed(self.ops):
+            touches_state = any(n is not None and self.tensors[n].variable for n in op.inputs)
+            if touches_state or any(n in needed for n in op.outputs):
+                kept.append(op)
+                needed.update(n for n in op.inputs if n is not None)
+        out = self.copy()
+        out.ops = kept[::-1]
+        named = set(out.inputs) | set(out.outputs)
+        for op in out.ops:
+            named.update(n for n in (*op.inputs, *op.outputs) if n is not None)
+        out.tensors = {n: t for n, t in self.tensors.items() if n in named}
+        return out

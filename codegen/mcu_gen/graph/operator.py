@@ -1,0 +1,113 @@
+"""The contract of an operator, and the registry that ``ops/`` fills.
+
+One file in ``ops/`` is the whole truth about an operator: how its attributes are read from a model, what shapes it
+gives, what it computes (NumPy, bit-exact with LiteRT's reference kernels), what it costs, and under which
+constraints it is supported.  ``mcu-gen ops`` and ``docs/ops.md`` are rendered from these files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mcu_gen.graph.dtype import DType
+from mcu_gen.graph.ir import Node
+
+#: ``(ok, observed)``: whether the rule holds, and what was found, as in ``"stride is 3x0"``.
+Verdict = tuple[bool, str]
+
+#: A function whose docstring *is* the rule (one line, present tense, as the user reads it).
+Constraint = Callable[[Node], Verdict]
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """Shape and element type that an operator gives to an output."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+class Operator:
+    """What every file in ``ops/`` defines one of.  Instances are stateless."""
+
+    #: Name in graphs, reports and file names: ``conv2d``.
+    name: ClassVar[str]
+    #: TFLite builtin operator: ``CONV_2D``; empty for operators that no model file holds.
+    builtin: ClassVar[str] = ""
+    #: Element types of input 0 for which the operator is supported.
+    dtypes: ClassVar[tuple[DType, ...]] = ()
+    #: Rules beyond the dtype; all of them are checked, all failures are reported.
+    constraints: ClassVar[Sequence[Constraint]] = ()
+    #: Inputs that must be constants and are not activations (weights, biases, axes...): they are not streamed.
+    parameter_inputs: ClassVar[tuple[int, ...]] = ()
+
+    def attributes(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes from the builtin options of a TFLite operator.
+
+        ``options`` holds the fields of the options table in snake case, enums as lower-case strings
+        (``padding`` = "same", ``fused_activation_function`` = "relu6"); fields left out hold their defaults.
+        """
+        del options
+        return {}
+
+    def infer(self, node: Node) -> list[TensorType]:
+        """Shapes and types of the outputs, from the inputs and attributes.
+
+        Raises:
+            ValueError: the inputs do not fit together; the message says how.
+        """
+        raise NotImplementedError(f"{self.name}: shape rule")
+
+    def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        """What the operator computes: arrays of the output shapes and dtypes.
+
+        int8/int16 results are bit-exact with LiteRT's ``BUILTIN_REF``; float32 within the bound of docs/numerics.md.
+        ``inputs`` holds constants too.  The arrays must not be changed.
+        """
+        raise NotImplementedError(f"{self.name}: semantics")
+
+    def macs(self, node: Node) -> int:
+        """Multiply-accumulates of the operator (0 where nothing is multiplied and summed)."""
+        del node
+        return 0
+
+
+_REGISTRY: dict[str, Operator] = {}
+
+
+def register(cls: type[Operator]) -> type[Operator]:
+    """Class decorator: makes an operator known under its name."""
+    assert cls.name not in _REGISTRY, f"operator {cls.name} is defined twice"
+    _REGISTRY[cls.name] = cls()
+    return cls
+
+
+def operator(name: str) -> Operator:
+    """The operator called ``name`` (importing :mod:`mcu_gen.ops` registers all of them)."""
+    return _REGISTRY[name]
+
+
+def operators() -> list[Operator]:
+    """All registered operators by name."""
+    return [_REGISTRY[k] for k in sorted(_REGISTRY)]
+
+
+def check(node: Node) -> list[str]:
+    """All reasons for which ``node`` is not supported, each naming the rule and what was observed."""
+    impl = operator(node.type)
+    reasons = []
+    x = node.inputs[0] if node.inputs else None
+    if impl.dtypes and x is not None and x.dtype not in impl.dtypes:
+        allowed = ", ".join(d.value for d in impl.dtypes)
+        reasons.append(f"input type must be one of {allowed}, but {x.name} is {x.dtype.value}")
+        return reasons  # the other rules assume a supported type
+    for rule in impl.constraints:
+        ok, observed = rule(node)
+        if not ok:
+            text = " ".join((rule.__doc__ or rule.__name__).split()).rstrip(".")
+            reasons.append(f"{text}, but {observed}")
+    return reasons

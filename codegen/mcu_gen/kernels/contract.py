@@ -1,0 +1,166 @@
+"""The contract of a kernel, and the registry that the files of ``kernels/`` fill.
+
+A kernel declares itself once: the template that holds its C, the operator it serves, when it may be used (predicate),
+how much scratch it needs, how far its output may overlap its input, and its cost.  Planner and emitter ask the same
+object, so the size that is planned is the size that is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mcu_gen.errors import UnsupportedModelError
+from mcu_gen.graph import Node
+from mcu_gen.targets import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """A constant array that the emitter writes to flash once and names; NumPy dtype = C element type."""
+
+    data: np.ndarray
+    hint: str = "data"
+
+
+@dataclass(frozen=True)
+class CFloat:
+    """A float parameter, written as an exact hexadecimal literal."""
+
+    value: float
+
+
+#: Value of a field of a kernel's parameter struct: an integer, a float, an array in flash, or NULL.
+Value = int | CFloat | Array | None
+
+
+@dataclass(frozen=True)
+class In:
+    """Argument: pointer to input ``index`` (an activation in the arena, or a constant in flash)."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Out:
+    """Argument: pointer to output ``index``."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Argument: pointer to the step's scratch (only when :meth:`Kernel.scratch` is not 0, else NULL)."""
+
+
+@dataclass(frozen=True)
+class InputList:
+    """Argument: a ``const void *const []`` of the inputs ``indices`` (for kernels of any arity)."""
+
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OutputList:
+    """Argument: a ``void *const []`` of the outputs ``indices``."""
+
+    indices: tuple[int, ...]
+
+
+Argument = In | Out | Scratch | InputList | OutputList
+
+
+@dataclass(frozen=True)
+class Call:
+    """How the network calls a kernel for one node.
+
+    The C call is ``<net>_<kernel>(&params, args...)``.  ``params`` initialises the fields of the struct
+    ``<net>_<kernel>_params`` that the template declares; the struct is ``static const``, in flash.
+    """
+
+    params: Mapping[str, Value]
+    args: tuple[Argument, ...] = (In(0), Out(0))
+
+
+class Kernel:
+    """What the files of ``kernels/`` define.  Instances are stateless."""
+
+    #: Name of the kernel, of its C function (with the network's prefix) and of its template, ``kernels/NAME.c.j2``.
+    name: ClassVar[str]
+    #: Operator types (names in ``ops/``) that it serves.
+    ops: ClassVar[tuple[str, ...]]
+    #: Target features that its code needs (all of them); () is plain C99.
+    features: ClassVar[tuple[str, ...]] = ()
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        """Why the kernel cannot serve ``node``, or None when it can (features are checked by the caller)."""
+        raise NotImplementedError(self.name)
+
+    def scratch(self, node: Node, target: Target) -> int:
+        """Bytes of scratch it needs in the arena, exactly (16-byte aligned address)."""
+        del node, target
+        return 0
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        """Which outputs may overlap which inputs in memory, and by how much.
+
+        ``{(input index, output index): lead}``: the kernel stays correct when the output starts at least ``lead`` bytes
+        below the input (``address(output) + lead <= address(input)``), because every output byte is written only
+        after the last input byte that lies at or below it has been read.  0 means in place.  Pairs not
+        named must be disjoint.
+        """
+        del node, target
+        return {}
+
+    def cost(self, node: Node, target: Target) -> int:
+        """Estimated instructions; the cheapest kernel that accepts a node is taken."""
+        raise NotImplementedError(self.name)
+
+    def call(self, node: Node, target: Target) -> Call:
+        """Parameters (packed weights included) and arguments of the C call."""
+        raise NotImplementedError(self.name)
+
+
+_REGISTRY: list[Kernel] = []
+
+
+def kernel(cls: type[Kernel]) -> type[Kernel]:
+    """Class decorator: makes a kernel known."""
+    assert all(k.name != cls.name for k in _REGISTRY), f"kernel {cls.name} is defined twice"
+    _REGISTRY.append(cls())
+    return cls
+
+
+def kernels() -> list[Kernel]:
+    """All kernels, in the order of their names."""
+    return sorted(_REGISTRY, key=lambda k: k.name)
+
+
+def select(node: Node, target: Target) -> Kernel:
+    """The cheapest kernel that serves ``node`` on ``target``.
+
+    Raises:
+        UnsupportedModelError: none does; the error lists every candidate with the reason for which it was rejected.
+    """
+    reasons: list[str] = []
+    best: Kernel | None = None
+    best_cost = 0
+    for k in kernels():
+        if node.type not in k.ops:
+            continue
+        missing = [f for f in k.features if f not in target.features]
+        why = f"needs {', '.join(missing)}" if missing else k.rejects(node, target)
+        if why is not None:
+            reasons.append(f"{k.name}: {why}")
+            continue
+        cost = k.cost(node, target)
+        if best is None or cost < best_cost:
+            best, best_cost = k, cost
+    if best is None:
+        raise UnsupportedModelError(
+            f"no kernel for operator {node.type} on {target.name}", where=f"layer {node.name}", reasons=reasons
+        )
+    return best
