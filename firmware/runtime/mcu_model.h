@@ -1,0 +1,50 @@
+/* What the runtime knows of a network: a descriptor that the generated glue (src/<net>_model.c) fills. */
+#ifndef MCU_MODEL_H
+#define MCU_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MCU_MAX_RANK 6u
+
+/* Codes of element types, as in the wire format. */
+enum {
+    MCU_INT8 = 0,
+    MCU_UINT8 = 1,
+    MCU_INT16 = 2,
+    MCU_INT32 = 3,
+    MCU_INT64 = 4,
+    MCU_FLOAT16 = 5,
+    MCU_FLOAT32 = 6,
+    MCU_BOOL = 7
+};
+
+typedef struct {
+    const char *name;
+    uint32_t bytes;
+    uint8_t dtype; /* MCU_INT8 ... */
+    uint8_t rank;
+    uint32_t dims[MCU_MAX_RANK];
+    float scale; /* 0 where the tensor is not quantized per tensor */
+    int32_t zero_point;
+} mcu_tensor_info;
+
+typedef struct {
+    const char *name;       /* C prefix of the network */
+    const char *model_hash; /* SHA-256 of the model file, 64 hex digits */
+    const char *tool_version;
+    uint32_t arena_bytes;
+    uint32_t layers; /* number of steps of the plan */
+    uint32_t num_inputs, num_outputs;
+    const mcu_tensor_info *inputs, *outputs;
+    void *(*input)(unsigned index);
+    const void *(*output)(unsigned index);
+    int (*invoke)(void); /* 0 = ok */
+    void (*reset)(void); /* initial values of variable tensors */
+    int (*guard_ok)(void); /* 1 while no guard byte has changed; NULL in builds without guard zones */
+} mcu_model;
+
+/* Defined by the generated glue. */
+extern const mcu_model mcu_gen_model;
+
+#endif
