@@ -106,9 +106,7 @@ class _Buffer(schema.BufferT):  # type: ignore[misc]
         if self.data is not None:
             builder.StartVector(1, len(self.data), 16)
             builder.head -= len(self.data)
-            builder.Bytes[builder.head : builder.head + len(self.data)] = bytes(
-                self.data
-            )
+            builder.Bytes[builder.head : builder.head + len(self.data)] = bytes(self.data)
             vector = builder.EndVector()
         schema.BufferStart(builder)
         if vector is not None:
@@ -122,9 +120,7 @@ class ModelBuilder:
     """Collects tensors and operators of one subgraph; every method returns the builder."""
 
     def __init__(self, description: str = "built by a test") -> None:
-        self.subgraph = schema.SubGraphT(
-            tensors=[], operators=[], inputs=[], outputs=[], name=b"main"
-        )
+        self.subgraph = schema.SubGraphT(tensors=[], operators=[], inputs=[], outputs=[], name=b"main")
         self.model = schema.ModelT(
             version=3,
             operatorCodes=[],
@@ -171,10 +167,7 @@ class ModelBuilder:
             scales = np.atleast_1d(np.asarray(scale, np.float32))
             q = schema.QuantizationParametersT()
             q.scale = [float(s) for s in scales]
-            q.zeroPoint = [
-                int(z)
-                for z in np.broadcast_to(np.asarray(zero_point, np.int64), scales.shape)
-            ]
+            q.zeroPoint = [int(z) for z in np.broadcast_to(np.asarray(zero_point, np.int64), scales.shape)]
             q.quantizedDimension = axis or 0
             t.quantization = q
         if data is not None:
@@ -213,20 +206,15 @@ class ModelBuilder:
         o.opcodeIndex = self._opcode(builtin, version, custom)
         o.inputs = [-1 if i is None else self._index[i] for i in inputs]
         o.outputs = [self._index[i] for i in outputs]
-        table = (
-            _OPTIONS.get(builtin)
-            or builtin.replace("_", " ").title().replace(" ", "") + "Options"
-        )
+        table = _OPTIONS.get(builtin) or builtin.replace("_", " ").title().replace(" ", "") + "Options"
         kind = getattr(schema.BuiltinOptions, table, 0)
         if kind:
             o.builtinOptionsType = kind
             o.builtinOptions = getattr(schema, table + "T")()
+            if builtin in ("ADD", "SUB"):  # the converter writes false; the schema's default makes LiteRT abort
+                o.builtinOptions.potScaleInt16 = False
             for key, value in (options or {}).items():
-                attribute = next(
-                    a
-                    for a in vars(o.builtinOptions)
-                    if a.lower() == key.replace("_", "").lower()
-                )
+                attribute = next(a for a in vars(o.builtinOptions) if a.lower() == key.replace("_", "").lower())
                 setattr(
                     o.builtinOptions,
                     attribute,
@@ -254,10 +242,7 @@ class ModelBuilder:
         """Adds a signature: names for the outside -> tensor names."""
 
         def maps(names: Mapping[str, str]) -> list[Any]:
-            return [
-                schema.TensorMapT(name=k.encode(), tensorIndex=self._index[v])
-                for k, v in names.items()
-            ]
+            return [schema.TensorMapT(name=k.encode(), tensorIndex=self._index[v]) for k, v in names.items()]
 
         signature = schema.SignatureDefT(
             inputs=maps(inputs),
@@ -299,16 +284,10 @@ class ModelBuilder:
     ) -> int:
         version = _VERSIONS.get(builtin, {}).get(dtype, 1)
         rank = max(
-            (
-                len(self.subgraph.tensors[self._index[i]].shape)
-                for i in inputs
-                if i is not None
-            ),
+            (len(self.subgraph.tensors[self._index[i]].shape) for i in inputs if i is not None),
             default=0,
         )
-        dilated = any(
-            options.get(k, 1) != 1 for k in ("dilation_w_factor", "dilation_h_factor")
-        )
+        dilated = any(options.get(k, 1) != 1 for k in ("dilation_w_factor", "dilation_h_factor"))
         if builtin in ("CONV_2D", "DEPTHWISE_CONV_2D") and dilated:
             version = max(version, 2)
         if builtin == "FULLY_CONNECTED":
@@ -316,9 +295,7 @@ class ModelBuilder:
                 version = max(version, 5)
             if len(inputs) < 3 or inputs[2] is None:
                 version = max(version, 6)
-        if builtin == "RESIZE_NEAREST_NEIGHBOR" and (
-            options.get("half_pixel_centers") or options.get("align_corners")
-        ):
+        if builtin == "RESIZE_NEAREST_NEIGHBOR" and (options.get("half_pixel_centers") or options.get("align_corners")):
             version = max(version, 3)
         if rank > 4:
             version = max(
