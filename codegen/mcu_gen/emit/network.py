@@ -185,24 +185,19 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         "tool_version": origin.tool_version,
         "simd": plan.target.simd,
     }
+    io = {
+        "inputs": [writer.io(graph.tensors[n], const=False) for n in graph.inputs],
+        "outputs": [writer.io(graph.tensors[n], const=True) for n in graph.outputs],
+    }
     files: dict[str, str] = {}
-    files[f"include/{net}.h"] = render(
-        "network/net.h.j2",
-        common
-        | {
-            "layers": len(steps),
-            "inputs": [writer.io(graph.tensors[n], const=False) for n in graph.inputs],
-            "outputs": [writer.io(graph.tensors[n], const=True) for n in graph.outputs],
-        },
-    )
+    files[f"include/{net}.h"] = render("network/net.h.j2", common | io | {"layers": len(steps)})
     files[f"src/{net}.c"] = render(
         "network/net.c.j2",
         common
+        | io
         | {
             "steps": steps,
             "variables": writer.variables(),
-            "inputs": [writer.io(graph.tensors[n], const=False) for n in graph.inputs],
-            "outputs": [writer.io(graph.tensors[n], const=True) for n in graph.outputs],
             "max_ranges": max((len(s["ranges"]) for s in steps), default=1),
         },
     )
@@ -221,3 +216,18 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         files[f"src/{net}_simd_{header}.h"] = (resource_dir("firmware") / "simd" / f"{header}.h").read_text("utf-8")
     files["library.json"] = render("network/library.json.j2", common)
     return files
+
+
+def model_glue(plan: Plan, net: str, provenance: Provenance) -> str:
+    """``<net>_model.c`` of the application: binds the network to the runtime that serves it."""
+    writer = _NetworkWriter(plan, net)
+    return render(
+        "network/model.c.j2",
+        {
+            "net": net,
+            "NET": net.upper(),
+            "origin": provenance.lines,
+            "inputs": [writer.io(plan.graph.tensors[n], const=False) for n in plan.graph.inputs],
+            "outputs": [writer.io(plan.graph.tensors[n], const=True) for n in plan.graph.outputs],
+        },
+    )

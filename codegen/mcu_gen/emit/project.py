@@ -1,0 +1,159 @@
+"""Renders a complete PlatformIO project: network, runtime, board files, tests, ``mcu-gen.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcu_gen.emit.environment import render
+from mcu_gen.emit.network import Provenance, c_identifier, model_glue, network_files
+from mcu_gen.emit.tree import MARKER, check_destination, write_tree
+from mcu_gen.graph import DType, Executor, Graph, operator
+from mcu_gen.plan.describe import plan_data
+from mcu_gen.plan.types import Plan
+from mcu_gen.resources import resource_dir
+from mcu_gen.targets.project import project_files as board_files
+
+#: Version of the layout of ``mcu-gen.json``.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ProjectOptions:
+    """What the user asked for.
+
+    Attributes:
+        name: name of the network (its C prefix is made from it); the model's file name when left out.
+        options: command-line options that shaped the plan, as in ``--max-ram 64K``; named in every generated file.
+    """
+
+    name: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return " ".join(f"--{k} {v}".rstrip() for k, v in sorted(self.options.items()))
+
+
+def _tensor_data(graph: Graph, name: str) -> dict[str, Any]:
+    t = graph.tensors[name]
+    per_tensor = t.quant is not None and t.quant.scale.size == 1
+    return {
+        "name": name,
+        "shape": list(t.shape),
+        "dtype": t.dtype.value,
+        "bytes": t.bytes,
+        "scale": t.s if per_tensor else None,
+        "zero_point": t.zp if per_tensor else None,
+    }
+
+
+def layer_data(plan: Plan) -> list[dict[str, Any]]:
+    """One record per step: name, op, kernel, shapes, MACs, scratch bytes."""
+    return [
+        {
+            "index": s.index,
+            "name": s.node.name,
+            "op": s.node.type,
+            "kernel": s.kernel.name,
+            "inputs": [t.name for t in s.node.inputs if t is not None and t.data is None],
+            "output": s.node.y.name,
+            "output_shape": list(s.node.y.shape),
+            "output_dtype": s.node.y.dtype.value,
+            "macs": operator(s.node.type).macs(s.node),
+            "scratch_bytes": 0 if s.scratch is None else plan.buffers[s.scratch].bytes,
+        }
+        for s in plan.steps
+    ]
+
+
+def smoke_sample(graph: Graph) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """A fixed pseudo-random sample and what the graph computes from it: the content of the project's own test."""
+    rng = np.random.default_rng(0)
+    x: dict[str, np.ndarray] = {}
+    for name in graph.inputs:
+        t = graph.tensors[name]
+        if t.dtype.is_float:
+            x[name] = rng.uniform(-1, 1, t.shape).astype(t.dtype.numpy)
+        elif t.dtype is DType.BOOL:
+            x[name] = rng.integers(0, 2, t.shape).astype(np.bool_)
+        elif t.dtype in (DType.INT32, DType.INT64):
+            x[name] = rng.integers(0, 2, t.shape).astype(t.dtype.numpy)
+        else:
+            limits = np.iinfo(t.dtype.numpy)
+            x[name] = rng.integers(limits.min, int(limits.max) + 1, t.shape).astype(t.dtype.numpy)
+    return x, Executor(graph).run(x)
+
+
+def project_files(plan: Plan, provenance: Provenance, options: ProjectOptions) -> dict[str, str]:
+    """The whole tree: relative path -> text.  The same plan and options give the same bytes."""
+    net = c_identifier(options.name or plan.graph.name)
+    files: dict[str, str] = {}
+    for name, text in network_files(plan, net, provenance).items():
+        files[f"lib/{net}/{name}"] = text
+    files[f"src/{net}_model.c"] = model_glue(plan, net, provenance)
+    firmware = resource_dir("firmware")
+    for folder in ("runtime", "link"):
+        for path in sorted((firmware / folder).glob("*.[ch]")):
+            target = "src" if path.name == "main.c" else "lib/mcu_runtime"
+            files[f"{target}/{path.name}"] = path.read_text("utf-8")
+    x, y = smoke_sample(plan.graph)
+    files.update(
+        board_files(
+            plan.target,
+            net=net,
+            origin=provenance.lines,
+            stack_bytes=plan.stack_bytes,
+            max_ram=plan.max_ram,
+            arena_bytes=plan.arena_bytes,
+            test_inputs=[x[n] for n in plan.graph.inputs],
+            test_outputs=[y[n] for n in plan.graph.outputs],
+        )
+    )
+    files["README.md"] = render(
+        "network/README.md.j2",
+        {"net": net, "NET": net.upper(), "origin": provenance.lines, "target": plan.target, "plan": plan,
+         "graph": plan.graph},
+    )  # fmt: skip
+    files[MARKER] = project_json(plan, provenance, options, net)
+    return files
+
+
+def project_json(plan: Plan, provenance: Provenance, options: ProjectOptions, net: str) -> str:
+    """``mcu-gen.json``: what later verbs read."""
+    document = {
+        "tool": "mcu-gen",
+        "version": provenance.tool_version,
+        "schema": SCHEMA,
+        "network": net,
+        "model": {"name": plan.graph.name, "sha256": provenance.model_sha256},
+        "board": plan.target.name,
+        "manifest": plan.target.manifest,
+        "options": dict(options.options),
+        "inputs": [_tensor_data(plan.graph, n) for n in plan.graph.inputs],
+        "outputs": [_tensor_data(plan.graph, n) for n in plan.graph.outputs],
+        "layers": layer_data(plan),
+        "plan": plan_data(plan),
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project on disk."""
+
+    dir: Path
+    files: tuple[str, ...]
+
+
+def write_project(plan: Plan, out: Path, provenance: Provenance, options: ProjectOptions) -> Project:
+    """Renders the project and writes it to ``out``, whole or not at all."""
+    check_destination(out)
+    files = project_files(plan, provenance, options)
+    write_tree(out, files)
+    return Project(out, tuple(sorted(files)))
