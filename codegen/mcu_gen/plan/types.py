@@ -39,7 +39,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Step:
-    """One kernel call."""
+    """One kernel call.  Operators whose output shares the storage of their input have no step."""
 
     index: int
     node: Node
@@ -56,12 +56,18 @@ class Plan:
     steps: tuple[Step, ...]
     buffers: Mapping[str, Buffer]
     offsets: Mapping[str, int]
-    #: tensors that share the storage of another one byte for byte (reshape): alias -> buffer name
+    #: tensors that share the storage of another one byte for byte (reshape): alias -> buffer name (no step)
     aliases: Mapping[str, str]
     arena_bytes: int
     stack_bytes: int
     constant_bytes: int
     max_ram: int | None = None
+    #: no packing of these buffers is smaller (sum of live bytes at the worst step, overlaps counted)
+    lower_bound_bytes: int = 0
+    #: the arena of greedy by size without overlaps, what common planners give
+    greedy_bytes: int = 0
+    #: the packing is proven to be the smallest for this order
+    optimal: bool = False
     notes: tuple[str, ...] = field(default=())
 
     def offset(self, tensor: str) -> int:

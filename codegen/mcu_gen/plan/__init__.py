@@ -1,0 +1,7 @@
+"""Memory and execution planning: kernels, operator order, and arena offsets."""
+
+from mcu_gen.plan.describe import plan_data
+from mcu_gen.plan.planner import make_plan
+from mcu_gen.plan.types import ALIGN, Buffer, Overlap, Plan, Step
+
+__all__ = ["ALIGN", "Buffer", "Overlap", "Plan", "Step", "make_plan", "plan_data"]
