@@ -1,5 +1,18 @@
 """Boards as data: what a target offers to kernels, planner, build and emulators."""
 
-from mcu_gen.targets.target import Region, Target
+from mcu_gen.targets.load import check_manifest, list_targets, load_target, read_manifest
+from mcu_gen.targets.project import ProjectOptions, SmokeTest, project_files
+from mcu_gen.targets.target import FEATURES, Region, Target
 
-__all__ = ["Region", "Target"]
+__all__ = [
+    "FEATURES",
+    "ProjectOptions",
+    "Region",
+    "SmokeTest",
+    "Target",
+    "check_manifest",
+    "list_targets",
+    "load_target",
+    "project_files",
+    "read_manifest",
+]

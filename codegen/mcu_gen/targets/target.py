@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: Every feature that a manifest may name (meanings: see :class:`Target`).
+FEATURES = ("dsp", "mve", "mve_fp", "rvv", "zfh", "fma", "fp16_storage", "fp16_native", "xfvec")
+FP16_MODES = ("storage", "scalar", "simd", "software")
+REGION_USES = ("flash", "ram", "harness")
+
 
 @dataclass(frozen=True)
 class Region:
@@ -59,3 +64,21 @@ class Target:
     @property
     def flash_bytes(self) -> int:
         return self.region("flash").size
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Section ``mcu_gen`` of the manifest; empty for a target that has none (made by hand in a test)."""
+        section: Mapping[str, Any] = self.manifest.get("mcu_gen", {})
+        return section
+
+    def region_or_none(self, use: str) -> Region | None:
+        """The preferred region for ``use``, or None when the board has none."""
+        return next((r for r in self.regions if r.use == use), None)
+
+    def instructions(self, ticks: int, emulator: str = "qemu") -> int:
+        """Instructions that ``ticks`` ticks of ``hal_ticks()`` mean under the emulator's instruction counter.
+
+        The tick is at most half an instruction long, so rounding to the nearest makes the count exact.
+        """
+        numerator, denominator = self.emulators[emulator]["instructions_per_tick"]
+        return int((2 * ticks * numerator + denominator) // (2 * denominator))

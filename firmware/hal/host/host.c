@@ -1,0 +1,82 @@
+/* The host as a board: the serial line is standard input and output (sent when the program waits for input
+ * or ends), a tick is a nanosecond. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hal.h"
+
+static unsigned char received[4096], to_send[4096];
+static size_t received_at, received_size, to_send_size;
+
+static void flush(void) {
+    size_t done = 0;
+    while (done < to_send_size) {
+        const ssize_t n = write(STDOUT_FILENO, to_send + done, to_send_size - done);
+        if (n <= 0) {
+            exit(1); /* nobody reads any more */
+        }
+        done += (size_t)n;
+    }
+    to_send_size = 0;
+}
+
+void hal_init(void) {
+    (void)atexit(flush);
+}
+
+int hal_getc(uint32_t timeout_ticks) {
+    if (received_at == received_size) {
+        /* poll() counts in milliseconds; rounding up keeps a short wait from becoming a busy loop. */
+        const int wait = timeout_ticks == 0u ? -1 : (int)(timeout_ticks / 1000000u + 1u);
+        struct pollfd in = {STDIN_FILENO, POLLIN, 0};
+        flush();
+        if (poll(&in, 1, wait) <= 0) {
+            return -1;
+        }
+        const ssize_t n = read(STDIN_FILENO, received, sizeof received);
+        if (n <= 0) {
+            exit(0); /* the other side has gone */
+        }
+        received_at = 0;
+        received_size = (size_t)n;
+    }
+    return received[received_at++];
+}
+
+void hal_putc(uint8_t c) {
+    if (to_send_size == sizeof to_send) {
+        flush();
+    }
+    to_send[to_send_size++] = c;
+}
+
+uint64_t hal_ticks(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void hal_stack_paint(void) {
+}
+
+uint32_t hal_stack_used(void) {
+    return 0; /* not known: the host's stack is the operating system's */
+}
+
+uint32_t hal_stack_reserved(void) {
+    return 0;
+}
+
+uint8_t *hal_harness(uint32_t *bytes) {
+    *bytes = 0;
+    return (uint8_t *)0;
+}
+
+void hal_exit(int code) {
+    flush();
+    exit(code);
+}

@@ -1,0 +1,89 @@
+"""Compiler and linker settings of a board, from its manifest: one truth for this platform and for vendors' platforms."""
+
+import os
+import shutil
+import subprocess
+
+#: Of all C code.  Contraction is off because fused and separate multiply-adds round differently.
+COMMON = [
+    "-std=c99",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-ffp-contract=off",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-common",
+    "-fno-asynchronous-unwind-tables",
+    "-g",
+]
+
+
+class Toolchain:
+    """Programs and flags of one compiler for one board."""
+
+    def __init__(self, kind, settings, programs, flags, link, missing):
+        self.kind = kind
+        self.settings = settings
+        self.programs = programs
+        self.flags = flags
+        self.link = link
+        #: Programs that are not on PATH.
+        self.missing = missing
+
+
+def _gcc(settings):
+    prefix = settings["prefix"]
+    machine = settings["machine_flags"] + settings.get("libc_flags", [])
+    programs = {name: prefix + tool for name, tool in (("CC", "gcc"), ("LINK", "gcc"), ("AS", "gcc"), ("AR", "gcc-ar"))}
+    programs.update(RANLIB=prefix + "gcc-ranlib", OBJCOPY=prefix + "objcopy", SIZETOOL=prefix + "size")
+    missing = [] if shutil.which(programs["CC"]) else [programs["CC"]]
+    link = machine + ["-nostartfiles", "-nodefaultlibs", "-Wl,--no-warn-rwx-segments"]
+    return Toolchain("gcc", settings, programs, machine, link, missing)
+
+
+def _clang(settings):
+    """Clang and lld, with headers, libc and libgcc of the GCC for the same core."""
+    prefix = settings["sysroot_of"]
+    gcc = prefix + "gcc"
+    found = [name for name in settings["programs"] if shutil.which(name)]
+    missing = [] if found else [settings["programs"][0]]
+    lld = [name for name in ("ld.lld" + (found[0][5:] if found else ""), "ld.lld") if shutil.which(name)]
+    missing += [] if lld else ["ld.lld"]
+    missing += [] if shutil.which(gcc) else [gcc]
+    machine = settings["machine_flags"]
+    link = machine + ["-nostdlib", "-nostartfiles", "-fuse-ld=" + (shutil.which(lld[0]) if lld else "lld")]
+    flags = list(machine)
+    if not missing:
+
+        def ask(question):
+            command = [gcc] + settings["gcc_machine_flags"] + [question]
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+        libraries = {os.path.dirname(os.path.realpath(ask("-print-file-name=" + name))) for name in ("libc.a", "libgcc.a")}
+        link += ["-L" + folder for folder in sorted(libraries)]
+        libc = os.path.realpath(ask("-print-file-name=libc.a"))
+        while libc != "/" and not os.path.isfile(os.path.join(libc, "include", "math.h")):
+            libc = os.path.dirname(libc)
+        flags += ["-isystem", os.path.join(libc, "include")]
+    clang = found[0] if found else settings["programs"][0]
+    programs = {"CC": clang, "LINK": clang, "AS": clang, "AR": prefix + "ar", "RANLIB": prefix + "ranlib"}
+    programs.update(OBJCOPY=prefix + "objcopy", SIZETOOL=prefix + "size")
+    return Toolchain("clang", settings, programs, flags, link, missing)
+
+
+def toolchains(mcu):
+    """All toolchains of the board (its manifest section ``mcu_gen``), in order of preference."""
+    make = {"gcc": _gcc, "clang": _clang}
+    return [make[kind](mcu["toolchains"][kind]) for kind in mcu["toolchains"]["order"]]
+
+
+def choose(mcu, wanted=""):
+    """The wanted toolchain, or the first one that is installed, or the first one."""
+    offered = toolchains(mcu)
+    if wanted:
+        for toolchain in offered:
+            if toolchain.kind == wanted:
+                return toolchain
+        raise SystemExit("the board offers no toolchain %r; it has: %s" % (wanted, ", ".join(t.kind for t in offered)))
+    return next((toolchain for toolchain in offered if not toolchain.missing), offered[0])
