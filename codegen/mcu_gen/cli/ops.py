@@ -1,0 +1,48 @@
+"""``mcu-gen ops``: the supported operators with their constraints."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from mcu_gen.cli.app import Render, verb
+from mcu_gen.cli.output import Output
+from mcu_gen.report.operators import operator_data, operators_markdown
+from mcu_gen.targets import load_target
+
+
+class Format(enum.StrEnum):
+    """How the list is printed."""
+
+    table = "table"
+    md = "md"
+
+
+@verb("ops", "Look around")
+def ops(
+    out: Output,
+    board: Annotated[str | None, typer.Option("--board", "-b", help="Only what this board can run.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="A table, or Markdown (docs/ops.md).")] = Format.table,
+) -> tuple[dict[str, Any], Render]:
+    """Supported operators with their constraints."""
+    target = load_target(board) if board else None
+    data = operator_data(target)
+
+    def render() -> None:
+        if form is Format.md:
+            out.out.file.write(operators_markdown(target))
+            return
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("operator", no_wrap=True)
+        table.add_column("element types", overflow="fold")
+        table.add_column("rules", overflow="fold", ratio=1)
+        for op in data:
+            rules = "\n".join(f"- {escape(text)}" for text in op["constraints"])
+            table.add_row(f"[bold]{op['name']}[/bold]", ", ".join(op["dtypes"]), rules)
+        out.out.print(table)
+
+    return {"board": target.name if target else None, "ops": data}, render

@@ -1,0 +1,155 @@
+"""Where a verb writes: results to stdout, notes, progress and errors to stderr, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+import mcu_gen
+from mcu_gen.errors import McuGenError, UnsupportedModelError
+
+#: Version of the JSON envelope.
+SCHEMA = 1
+
+#: Seconds between two lines of progress where stderr is no terminal.
+_LINE_EVERY_S = 10.0
+
+#: Width of tables where stdout is no terminal and COLUMNS is not set.
+_PIPE_WIDTH = 120
+
+Advance = Callable[[int, int], None]
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can hold it: NumPy scalars and arrays become numbers and lists, NaN and infinities None."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+def _console(stream: Any) -> Console:
+    width = None
+    if not stream.isatty() and not os.environ.get("COLUMNS"):
+        width = _PIPE_WIDTH
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+
+class Output:
+    """The channels of one run of a verb.
+
+    Attributes:
+        data: what the JSON document carries under ``data``; a verb that fails late may have set it before.
+    """
+
+    def __init__(self, *, json_mode: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        self.json_mode = json_mode
+        self.quiet = quiet
+        self.verbose = verbose
+        self.out = _console(sys.stdout)
+        self.err = _console(sys.stderr)
+        self.data: dict[str, Any] = {}
+
+    def note(self, text: str) -> None:
+        """A remark for people, on stderr; silent under ``-q``."""
+        if not self.quiet:
+            self.err.print(escape(text), style="dim")
+
+    def warn(self, text: str) -> None:
+        """A warning, on stderr."""
+        self.err.print(f"[yellow]warning:[/yellow] {escape(text)}")
+
+    def debug(self, text: str) -> None:
+        """A detail, on stderr under ``-v``."""
+        if self.verbose:
+            self.err.print(escape(text), style="dim")
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Advance]:
+        """Progress of long work: a bar on a terminal, a line now and then elsewhere, nothing under ``-q``.
+
+        Yields a function to call with ``(done, total)``; a total of 0 means unknown.
+        """
+        if self.quiet:
+            yield lambda done, total: None
+        elif self.err.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            with Progress(*columns, TimeElapsedColumn(), console=self.err, transient=True) as bar:
+                task = bar.add_task(escape(title), total=None)
+                yield lambda done, total: bar.update(task, completed=done, total=total or None)
+        else:
+            yield _LineProgress(self.err, title)
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[None]:
+        """Work of unknown length: a spinner on a terminal, one line elsewhere under ``-v``."""
+        if not self.quiet and self.err.is_terminal:
+            with self.err.status(escape(title)):
+                yield
+        else:
+            self.debug(title)
+            yield
+
+    def document(self, command: str, error: dict[str, Any] | None) -> None:
+        """Writes the one JSON document."""
+        document = {
+            "tool": "mcu-gen",
+            "version": mcu_gen.__version__,
+            "schema": SCHEMA,
+            "command": command,
+            "status": "ok" if error is None else "error",
+            "data": plain(self.data),
+            "error": error,
+        }
+        sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+        sys.stdout.flush()
+
+    def error(self, command: str, error: McuGenError) -> None:
+        """Reports a failure: to people on stderr, or as JSON on stdout."""
+        if self.json_mode:
+            details = {"code": error.code, "message": error.message, "where": error.where, "hints": error.hints}
+            if isinstance(error, UnsupportedModelError):
+                details["reasons"] = error.reasons
+            self.document(command, plain(details))
+            return
+        where = f"[bold]{escape(error.where)}[/bold]: " if error.where else ""
+        self.err.print(f"[bold red]error:[/bold red] {where}{escape(error.message)}")
+        for reason in getattr(error, "reasons", ()):
+            self.err.print(f"  [red]-[/red] {escape(reason)}")
+        for hint in error.hints:
+            self.err.print(f"  [cyan]try:[/cyan] {escape(hint)}")
+
+
+class _LineProgress:
+    """Progress where nobody can see a bar: at most one line in ten seconds."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self.console, self.title = console, title
+        self.last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.last >= _LINE_EVERY_S:
+            self.last = now
+            of = f" of {total}" if total else ""
+            self.console.print(f"{escape(self.title)}: {done}{of}", style="dim")

@@ -1,0 +1,1 @@
+"""What people read: tool checks, analyses, comparisons, and the self-contained HTML page."""

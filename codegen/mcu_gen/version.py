@@ -1,0 +1,3 @@
+"""The version of mcu-gen."""
+
+__version__ = "0.1.0"
