@@ -46,6 +46,8 @@ class Executor:
             for t, r in zip(node.outputs, results, strict=True):
                 assert r.shape == t.shape and r.dtype == t.dtype.numpy, f"{node.name}: {r.dtype}{r.shape} for {t}"
                 values[t.name] = r
+        for name in self.state:
+            self.state[name] = values[name]
         if keep:
             return values
         return {n: values[n] for n in self.graph.outputs}

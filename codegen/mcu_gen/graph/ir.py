@@ -180,6 +180,12 @@ class Graph:
         self.ops: list[Op] = []
         self.inputs: list[str] = []
         self.outputs: list[str] = []
+        #: Other names of inputs and outputs (a model's signatures): {name: tensor}.
+        self.aliases: dict[str, str] = {}
+        #: What the import found odd and could live with, one sentence each.
+        self.warnings: list[str] = []
+        #: SHA-256 of the model file, "" for a graph that came from none.
+        self.sha256 = ""
 
     def copy(self) -> Graph:
         other = Graph(self.name)
@@ -187,6 +193,9 @@ class Graph:
         other.ops = list(self.ops)
         other.inputs = list(self.inputs)
         other.outputs = list(self.outputs)
+        other.aliases = dict(self.aliases)
+        other.warnings = list(self.warnings)
+        other.sha256 = self.sha256
         return other
 
     def add_tensor(self, tensor: Tensor) -> Tensor:

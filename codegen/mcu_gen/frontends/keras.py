@@ -1,0 +1,110 @@
+"""Keras models and SavedModels -> .tflite, through TensorFlow's own converter in a child process.
+
+TensorFlow is imported by the child alone: its start-up time, its log and its crashes stay outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from mcu_gen.errors import ModelFileError, ToolMissingError
+
+#: Seconds for loading TensorFlow and converting; minutes-long conversions are those of large models.
+DEADLINE_S = 600
+
+_MISSING = 90
+_UNREADABLE = 91
+
+# Runs in the child: python -c _PROGRAM KIND SOURCE TARGET.  Shapes are fixed to batch 1, as firmware computes one sample.
+_PROGRAM = f"""
+import sys
+kind, source, target = sys.argv[1:]
+try:
+    import tensorflow as tf
+except ImportError as error:
+    print(error, file=sys.stderr)
+    sys.exit({_MISSING})
+try:
+    if kind == "saved_model":
+        converter = tf.lite.TFLiteConverter.from_saved_model(source)
+    else:
+        model = tf.keras.models.load_model(source, compile=False)
+        specs = [tf.TensorSpec([1 if i == 0 or d is None else d for i, d in enumerate(x.shape)], x.dtype, name=x.name)
+                 for x in model.inputs]
+        call = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), input_signature=specs)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()], model)
+    flat = converter.convert()
+except Exception as error:
+    print(f"{{type(error).__name__}}: {{error}}", file=sys.stderr)
+    sys.exit({_UNREADABLE})
+with open(target, "wb") as file:
+    file.write(flat)
+"""
+
+
+def convert(path: Path, kind: str, deadline_s: float = DEADLINE_S) -> bytes:
+    """The float32 .tflite bytes of a Keras model.
+
+    Args:
+        path: the ``.keras`` or ``.h5`` file, or the SavedModel folder.
+        kind: ``keras``, ``h5`` or ``saved_model``.
+        deadline_s: the conversion is ended after that many seconds.
+
+    Raises:
+        ModelFileError: TensorFlow cannot load or convert it; the message is TensorFlow's (exit 2).
+        ToolMissingError: TensorFlow is not installed (exit 6).
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise _missing(path)
+    with tempfile.TemporaryDirectory(prefix="mcu-gen-keras-") as folder:
+        source = Path(path).resolve()
+        if kind != "saved_model":  # Keras picks its reader by the name
+            link = Path(folder) / f"model.{kind}"
+            link.symlink_to(source)
+            source = link
+        target = Path(folder) / "model.tflite"
+        with (Path(folder) / "log").open("w+b") as log:
+            code = _run(
+                [sys.executable, "-c", _PROGRAM, kind, str(source), str(target)], log.fileno(), path, deadline_s
+            )
+            log.seek(0)
+            text = log.read().decode(errors="replace").strip()
+        last = text.splitlines()[-1] if text else "no message"
+        if code == _MISSING:
+            raise _missing(path, last)
+        if code == _UNREADABLE:
+            raise ModelFileError(f"TensorFlow cannot convert the model: {last}", where=str(path))
+        if code != 0 or not target.is_file():
+            raise ModelFileError(f"TensorFlow ended with status {code} on this model: {last}", where=str(path))
+        return target.read_bytes()
+
+
+def _run(command: list[str], log: int, path: Path, deadline_s: float) -> int:
+    """Exit status of ``command``; it and its children are gone afterwards."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+    )
+    try:
+        return process.wait(timeout=deadline_s)
+    except subprocess.TimeoutExpired:
+        raise ModelFileError(f"TensorFlow did not convert the model in {deadline_s:g} s", where=str(path)) from None
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _missing(path: Path, detail: str = "") -> ToolMissingError:
+    return ToolMissingError(
+        "reading Keras models needs TensorFlow, which is not installed" + (f" ({detail})" if detail else ""),
+        where=str(path),
+        hints=["pip install 'mcu-gen[keras]'", "or convert the model to .tflite elsewhere and give that file"],
+    )

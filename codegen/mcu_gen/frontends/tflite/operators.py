@@ -1,0 +1,83 @@
+"""What the import says about operators: how many inputs they take, and the way out where one is not supported."""
+
+from __future__ import annotations
+
+import mcu_gen.ops  # noqa: F401  (fills the registry)
+from mcu_gen.graph import Operator, operators
+
+#: Inputs of builtin operators, ``(fewest, most)``, as LiteRT's kernels check them.
+ARITY: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), (2, 3)),
+    **dict.fromkeys(
+        ("ADD", "SUB", "MUL", "MEAN", "PAD", "EXPAND_DIMS", "TRANSPOSE", "RESIZE_NEAREST_NEIGHBOR"), (2, 2)
+    ),
+    **dict.fromkeys(
+        ("AVERAGE_POOL_2D", "MAX_POOL_2D", "SQUEEZE", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), (1, 1)
+    ),
+    **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "QUANTIZE", "DEQUANTIZE"), (1, 1)),
+    "RESHAPE": (1, 2),
+    "CONCATENATION": (1, 1 << 16),
+    "SLICE": (3, 3),
+    "STRIDED_SLICE": (4, 4),
+}
+
+#: Builtin operators that move elements and never look at them: they take 8- and 16-bit tensors without quantization.
+MOVERS = frozenset(
+    ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "PAD", "RESIZE_NEAREST_NEIGHBOR")
+)
+
+#: The way out for operators that were quantized to uint8 by TensorFlow 1.
+LEGACY_FIX = "uint8 operators are TensorFlow 1's quantization; convert the model again with int8 quantization"
+
+#: The nearest supported thing, for operators that models often hold.
+_FIXES = {
+    "ABS": "relu(x) + relu(-x)",
+    "ARG_MAX": "end the model at the logits and take the largest output in the application",
+    "ARG_MIN": "end the model at the logits and take the smallest output in the application",
+    "BATCH_MATMUL": "FULLY_CONNECTED, when one factor is constant",
+    "BATCH_TO_SPACE_ND": "a convolution with dilation_rate instead of SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND",
+    "CAST": "feed and read the model in the type of its layers",
+    "CONV_3D": "CONV_2D over the folded dimension",
+    "DIV": "MUL by the reciprocal, when the divisor is constant",
+    "ELU": "HARD_SWISH or LEAKY_RELU",
+    "GELU": "HARD_SWISH",
+    "EXP": "SOFTMAX or LOGISTIC",
+    "LOG_SOFTMAX": "SOFTMAX, or end the model at the logits",
+    "LSTM": "unroll the layer (keras: unroll=True), or a temporal convolution",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll the layer (keras: unroll=True), or a temporal convolution",
+    "BIDIRECTIONAL_SEQUENCE_LSTM": "unroll the layer (keras: unroll=True), or a temporal convolution",
+    "WHILE": "unroll the loop (keras: unroll=True)",
+    "MIRROR_PAD": "PAD",
+    "PADV2": "PAD (zeros), or padding inside the convolution",
+    "PACK": "EXPAND_DIMS and CONCATENATION",
+    "UNPACK": "SLICE and SQUEEZE",
+    "SPLIT": "one SLICE per part",
+    "SPLIT_V": "one SLICE per part",
+    "GATHER": "SLICE or STRIDED_SLICE, when the indices are a range",
+    "PRELU": "LEAKY_RELU, when all slopes are equal",
+    "RELU_0_TO_1": "RELU6",
+    "RESIZE_BILINEAR": "RESIZE_NEAREST_NEIGHBOR",
+    "RSQRT": "fold the normalization into the layer before it (convert in inference mode)",
+    "SHAPE": "fix the input shape before converting, so that shapes are constants",
+    "SPACE_TO_BATCH_ND": "a convolution with dilation_rate instead of SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND",
+    "SQUARED_DIFFERENCE": "SUB and MUL",
+    "SUM": "MEAN and MUL by the number of elements",
+    "TRANSPOSE_CONV": "RESIZE_NEAREST_NEIGHBOR and CONV_2D",
+    "MAXIMUM": "RELU, when the other operand is constant",
+    "MINIMUM": "RELU6, when the other operand is constant",
+}
+
+
+def by_builtin() -> dict[str, Operator]:
+    """The supported operators by their name in the TFLite schema."""
+    return {op.builtin: op for op in operators() if op.builtin}
+
+
+def why_unsupported(builtin: str, custom: str) -> str:
+    """The reason for which there is no such operator here, with the nearest fix."""
+    if builtin == "CUSTOM":
+        if custom.startswith("Flex"):
+            return f"custom operator {custom} needs TensorFlow itself; convert with TFLITE_BUILTINS only"
+        return f"custom operator {custom or '(no name)'} is not supported"
+    fix = _FIXES.get(builtin)
+    return f"operator {builtin} is not supported" + (f"; use {fix}" if fix else "")
