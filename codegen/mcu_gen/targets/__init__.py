@@ -1,14 +1,12 @@
 """Boards as data: what a target offers to kernels, planner, build and emulators."""
 
 from mcu_gen.targets.load import check_manifest, list_targets, load_target, read_manifest
-from mcu_gen.targets.project import ProjectOptions, SmokeTest, project_files
+from mcu_gen.targets.project import project_files
 from mcu_gen.targets.target import FEATURES, Region, Target
 
 __all__ = [
     "FEATURES",
-    "ProjectOptions",
     "Region",
-    "SmokeTest",
     "Target",
     "check_manifest",
     "list_targets",

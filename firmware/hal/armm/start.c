@@ -10,6 +10,7 @@ int main(void);
 void Reset_Handler(void);
 void Fault_Handler(void);
 int *__errno(void);
+extern const signed char __fdlib_version;
 
 #define SCB_VTOR 0xE000ED08u
 #define SCB_CCR 0xE000ED14u
@@ -20,6 +21,9 @@ int *__errno(void);
 int *__errno(void) {
     return (int *)(void *)__stack_base;
 }
+
+/* newlib's error mode of <math.h>: IEEE (-1), that is, results only.  Its own definition is a variable in .data. */
+const signed char __fdlib_version = -1;
 
 /* The C library's copy and clear loops are not used before .data is there, so these are spelled out; volatile keeps
  * the compiler from turning them into calls. */

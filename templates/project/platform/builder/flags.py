@@ -1,6 +1,7 @@
 """Compiler and linker settings of a board, from its manifest: one truth for this platform and for vendors' platforms."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -42,6 +43,20 @@ def _gcc(settings):
     return Toolchain("gcc", settings, programs, machine, link, missing)
 
 
+def _library_folders(gcc):
+    """Where this GCC finds the headers of its C library, and its ``-L`` options for the selected core."""
+
+    def ask(*options):
+        command = gcc + list(options) + ["-x", "c", os.devnull]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stderr
+
+    listed = re.search(r"<\.\.\.> search starts here:\n(.*?)End of search list", ask("-E", "-v", "-o", os.devnull), re.DOTALL)
+    headers = [os.path.realpath(line.strip()) for line in listed.group(1).splitlines()]
+    headers = [folder for folder in headers if os.path.isfile(os.path.join(folder, "math.h"))]
+    words = ask("-###", "-o", os.devnull).replace('"', " ").split()
+    return headers, [word for word in words if word.startswith("-L")]
+
+
 def _clang(settings):
     """Clang and lld, with headers, libc and libgcc of the GCC for the same core."""
     prefix = settings["sysroot_of"]
@@ -52,20 +67,13 @@ def _clang(settings):
     missing += [] if lld else ["ld.lld"]
     missing += [] if shutil.which(gcc) else [gcc]
     machine = settings["machine_flags"]
-    link = machine + ["-nostdlib", "-nostartfiles", "-fuse-ld=" + (shutil.which(lld[0]) if lld else "lld")]
     flags = list(machine)
+    link = machine + ["-nostdlib", "-fuse-ld=" + (shutil.which(lld[0]) if lld else "lld")]
     if not missing:
-
-        def ask(question):
-            command = [gcc] + settings["gcc_machine_flags"] + [question]
-            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
-
-        libraries = {os.path.dirname(os.path.realpath(ask("-print-file-name=" + name))) for name in ("libc.a", "libgcc.a")}
-        link += ["-L" + folder for folder in sorted(libraries)]
-        libc = os.path.realpath(ask("-print-file-name=libc.a"))
-        while libc != "/" and not os.path.isfile(os.path.join(libc, "include", "math.h")):
-            libc = os.path.dirname(libc)
-        flags += ["-isystem", os.path.join(libc, "include")]
+        headers, libraries = _library_folders([gcc] + settings["gcc_machine_flags"])
+        for folder in headers:
+            flags += ["-isystem", folder]
+        link += libraries
     clang = found[0] if found else settings["programs"][0]
     programs = {"CC": clang, "LINK": clang, "AS": clang, "AR": prefix + "ar", "RANLIB": prefix + "ranlib"}
     programs.update(OBJCOPY=prefix + "objcopy", SIZETOOL=prefix + "size")
