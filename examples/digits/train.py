@@ -4,8 +4,8 @@
     python examples/digits/train.py
 
 Writes ``digits_int8.tflite`` (what ``mcu-gen demo`` runs), ``digits_float.tflite`` (the same network before
-quantization) and ``digits_test.npz`` (the test split) beside this script.  Seeds are fixed; the weights still differ in the
-last bits from one TensorFlow build to the next, so the committed files are the reference.
+quantization) and ``digits_test.npz`` (the test split) beside this script.  Seeds are fixed; the weights still differ
+in the last bits from one TensorFlow build to the next, so the committed files are the reference.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from data import load_digits_split
 HERE = Path(__file__).resolve().parent
 
 
-def build() -> tf.keras.Model:
+def build(batch_size: int | None = None) -> tf.keras.Model:
     """A depthwise-separable network of 8 x 8 pixels: 10 classes, 40 k multiply-accumulates."""
     layers = tf.keras.layers
     return tf.keras.Sequential(
         [
-            layers.Input((8, 8, 1), name="pixels"),
+            layers.Input((8, 8, 1), batch_size=batch_size, name="pixels"),
             layers.Conv2D(16, 3, padding="same", use_bias=False),
             layers.BatchNormalization(),
             layers.ReLU(),
@@ -57,8 +57,9 @@ def augment(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def convert(model: tf.keras.Model, calibration: np.ndarray | None) -> bytes:
     """To .tflite: int8 with ``calibration`` samples, float32 without."""
     # A fixed batch of one: microcontrollers run sample by sample.
-    function = tf.function(lambda x: model(x, training=False), input_signature=[tf.TensorSpec((1, 8, 8, 1), tf.float32)])
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
+    single = build(batch_size=1)
+    single.set_weights(model.get_weights())
+    converter = tf.lite.TFLiteConverter.from_keras_model(single)
     if calibration is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([sample[None]] for sample in calibration)
@@ -79,10 +80,9 @@ def main() -> None:
     (x, y), (x_test, y_test) = load_digits_split()
 
     model = build()
-    model.compile(tf.keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", ["accuracy"])
-    rate = tf.keras.optimizers.schedules.CosineDecay(3e-3, args.epochs)
-    for epoch in range(args.epochs):
-        model.optimizer.learning_rate.assign(rate(epoch))
+    rate = tf.keras.optimizers.schedules.CosineDecay(3e-3, args.epochs * -(-len(x) // 32))
+    model.compile(tf.keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    for _ in range(args.epochs):
         model.fit(augment(x, rng), y, batch_size=32, verbose=0)
     for name, (inputs, labels) in {"train": (x, y), "test": (x_test, y_test)}.items():
         print(f"float accuracy, {name} split: {model.evaluate(inputs, labels, verbose=0)[1]:.4f} of {len(labels)}")

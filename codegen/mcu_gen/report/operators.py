@@ -1,4 +1,4 @@
-"""The supported operators with their rules, read from ``ops/`` and ``kernels/``: ``mcu-gen ops`` and ``docs/ops.md``."""
+"""The supported operators with their rules, read from ``ops/`` and ``kernels/`` (``mcu-gen ops``, ``docs/ops.md``)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _HEADER = """\
 
 <!-- Made by `mcu-gen ops --format md`; change the docstrings in codegen/mcu_gen/ops/ and run `make docs`. -->
 
-A model is refused at import, with all reasons at once, when it holds an operator that is not in this list or that breaks
-one of its rules.
+A model is refused at import, with all reasons at once, when it holds an operator that is not in this list or that
+breaks one of its rules.
 """
 
 

@@ -1,0 +1,168 @@
+"""The memory map as SVG: address against time, one box per buffer of the arena."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+#: Drawing area, in user units; the picture scales to the width of the page.
+_WIDTH, _HEIGHT = 960, 440
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 14, 16, 44
+_TICKS = 5
+_CHAR_WIDTH = 6.6  # of the labels, in user units
+
+#: A limit that would leave less than this part of the height to the buffers is not drawn to scale.
+_MIN_FILL = 0.3
+
+
+@dataclass(frozen=True)
+class Line:
+    """A horizontal line at an address: a limit, or what somebody else needs."""
+
+    bytes: int
+    label: str
+    kind: str  # "limit" | "peer"
+
+
+def nice_step(span: int, ticks: int) -> int:
+    """A round number of bytes (1, 2 or 4 times a power of two) that divides ``span`` into about ``ticks`` parts."""
+    if span <= ticks:
+        return 1
+    return int(2 ** round(math.log2(span / ticks)))
+
+
+def _axis_label(count: int, step: int) -> str:
+    if step >= 1024:
+        value = count / 1024
+        return f"{value:.0f} KiB" if value == int(value) else f"{value:.1f} KiB"
+    return f"{count:,} B"
+
+
+def _shorten(text: str, room: float) -> str:
+    """``text`` cut to ``room`` user units; the end of a tensor's name says most.  Empty when nothing sensible fits."""
+    fits = int(room / _CHAR_WIDTH)
+    if len(text) <= fits:
+        return text
+    return "…" + text[-(fits - 1) :] if fits >= 5 else ""
+
+
+class _Scale:
+    """From bytes and steps to user units; addresses grow upwards."""
+
+    def __init__(self, top_bytes: int, steps: int) -> None:
+        self.top_bytes, self.steps = max(top_bytes, 1), steps
+
+    def x(self, step: float) -> float:
+        """Left edge of a step; -1 is the time before the first, ``steps`` the time after the last."""
+        return _LEFT + (step + 1) / (self.steps + 2) * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(self, address: int) -> float:
+        return _HEIGHT - _BOTTOM - address / self.top_bytes * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _box(scale: _Scale, buffer: Mapping[str, Any], aliases: Sequence[str], layers: Sequence[str]) -> str:
+    x, right = scale.x(buffer["first"]), scale.x(buffer["last"] + 1)
+    y, bottom = scale.y(buffer["offset"] + buffer["bytes"]), scale.y(buffer["offset"])
+    width, height = max(right - x, 1.0), max(bottom - y, 1.0)
+
+    def at(step: int) -> str:
+        if step < 0:
+            return "before the first layer"
+        return f"layer {step} ({layers[step]})" if step < len(layers) else "after the last layer"
+
+    also = f"\nshared with {', '.join(aliases)}" if aliases else ""
+    title = (
+        f"{buffer['name']}\n{buffer['kind']}, {buffer['bytes']:,} B at offset {buffer['offset']:,}\n"
+        f"from {at(buffer['first'])}\nto {at(buffer['last'])}{also}"
+    )
+    label = ""
+    text = _shorten(buffer["name"], width - 8)
+    if text and height >= 14:
+        size = f'<tspan class="size" dx="6">{buffer["bytes"]:,} B</tspan>'
+        room = len(text) + len(f"{buffer['bytes']:,} B") + 1 <= (width - 8) / _CHAR_WIDTH
+        label = (
+            f'<text x="{x + 5:.1f}" y="{y + height / 2 + 4:.1f}">{escape(text)}{size if room else ""}</text>'
+        )
+    elif height >= 14 and len(f"{buffer['bytes']:,}") * _CHAR_WIDTH <= width - 4:
+        label = f'<text x="{x + 3:.1f}" y="{y + height / 2 + 4:.1f}">{buffer["bytes"]:,}</text>'
+    return (
+        f'<g class="buffer {escape(buffer["kind"])}" tabindex="0"><title>{escape(title)}</title>'
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"/>{label}</g>'
+    )
+
+
+def _horizontal(scale: _Scale, line: Line) -> str:
+    """A line with its label: above it, or below it where there is no room above."""
+    y = scale.y(line.bytes)
+    text_y = y - 5 if y > _TOP + 14 else y + 14
+    return (
+        f'<g class="{line.kind}"><line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text x="{_WIDTH - _RIGHT - 4}" y="{text_y:.1f}" text-anchor="end">{escape(line.label)}</text></g>'
+    )
+
+
+def _axes(scale: _Scale, layers: Sequence[str]) -> list[str]:
+    parts = []
+    step = nice_step(scale.top_bytes, _TICKS)
+    for address in range(0, scale.top_bytes + 1, step):
+        y = scale.y(address)
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(
+            f'<text class="axis" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_axis_label(address, step)}</text>'
+        )
+    base = _HEIGHT - _BOTTOM
+    every = max(1, math.ceil(len(layers) / 24))
+    for index, name in enumerate(layers):
+        if index % every == 0:
+            middle = (scale.x(index) + scale.x(index + 1)) / 2
+            parts.append(
+                f'<text class="axis" x="{middle:.1f}" y="{base + 16}" text-anchor="middle">{index}'
+                f"<title>{escape(name)}</title></text>"
+            )
+    for step_index, text in ((-1, "in"), (len(layers), "out")):
+        middle = (scale.x(step_index) + scale.x(step_index + 1)) / 2
+        parts.append(f'<text class="axis" x="{middle:.1f}" y="{base + 16}" text-anchor="middle">{text}</text>')
+    parts.append(
+        f'<text class="axis" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{base + 34}" text-anchor="middle">'
+        "time: layers in execution order</text>"
+    )
+    return parts
+
+
+def memory_map(plan: Mapping[str, Any], lines: Sequence[Line] = ()) -> str:
+    """An ``<svg>`` element that shows a plan.
+
+    Args:
+        plan: the data of the verb ``plan``: ``arena_bytes``, ``steps`` and ``tensors`` with ``offset``, ``bytes``, ``first``,
+            ``last``.
+        lines: limits and comparisons, in bytes of arena.  One so high that the buffers could not be read is left out of
+            the picture; the caption says where it lies.
+
+    The element uses CSS classes and variables and no colours of its own; :func:`style` gives both.
+    """
+    layers = [str(s["layer"]) for s in plan["steps"]]
+    arena = int(plan["arena_bytes"])
+    drawn = [line for line in lines if line.bytes * _MIN_FILL <= arena]
+    scale = _Scale(math.ceil(max([arena, *(line.bytes for line in drawn)]) * 1.04), len(layers))
+    aliases: dict[str, list[str]] = {}
+    for t in plan["tensors"]:
+        if t.get("alias_of"):
+            aliases.setdefault(str(t["alias_of"]), []).append(str(t["name"]))
+    boxes = [
+        _box(scale, t, aliases.get(str(t["name"]), []), layers) for t in plan["tensors"] if not t.get("alias_of")
+    ]
+    parts = [*_axes(scale, layers), *boxes, *(_horizontal(scale, line) for line in drawn)]
+    return (
+        f'<svg class="memory-map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg" '
+        f'aria-label="Memory map: {len(boxes)} buffers in an arena of {arena:,} bytes over {len(layers)} layers">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def off_scale(plan: Mapping[str, Any], lines: Sequence[Line]) -> list[Line]:
+    """The lines that :func:`memory_map` leaves out because they lie far above the arena."""
+    return [line for line in lines if line.bytes * _MIN_FILL > int(plan["arena_bytes"])]
