@@ -22,7 +22,7 @@ DEADLINE_S = 600
 _MISSING = 90
 _UNREADABLE = 91
 
-# Runs in the child: python -c _PROGRAM KIND SOURCE TARGET.  Shapes are fixed to batch 1, as firmware computes one sample.
+# Runs in the child as python -c _PROGRAM KIND SOURCE TARGET.  The batch is fixed to 1: firmware computes one sample.
 _PROGRAM = f"""
 import sys
 kind, source, target = sys.argv[1:]

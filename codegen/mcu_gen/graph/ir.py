@@ -238,7 +238,7 @@ class Graph:
         needed = set(self.outputs)
         kept: list[Op] = []
         for op in reversed(self.ops):
-            touches_state = any(n is not None and self.tensors[n].variable for n in op.inputs)
+            touches_state = any(n is not None and self.tensors[n].variable for n in (*op.inputs, *op.outputs))
             if touches_state or any(n in needed for n in op.outputs):
                 kept.append(op)
                 needed.update(n for n in op.inputs if n is not None)

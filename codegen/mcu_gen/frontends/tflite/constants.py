@@ -1,8 +1,8 @@
 """Operators that are constants in disguise, evaluated at import so that the rules of other operators see constants.
 
 Converted Keras models compute the target of a RESHAPE from the batch size at run time (SHAPE, STRIDED_SLICE, PACK);
-with a fixed input shape these are numbers.  Models with compressed weights store float16 or int8 and hold a DEQUANTIZE per
-weight tensor.
+with a fixed input shape these are numbers.  Models with compressed weights store float16 or int8 and hold a DEQUANTIZE
+per weight tensor.
 """
 
 from __future__ import annotations
