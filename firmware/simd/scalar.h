@@ -86,4 +86,51 @@ static inline int32_t mg_requant_single(int32_t x, int32_t multiplier, int32_t s
     return (int32_t)mg_asr_s64((int64_t)x * (int64_t)multiplier + round, total);
 }
 
+/* x * m * 2^(-32 - shift) for the 64-bit m = high * 2^32 + low < 2^63, rounded once to nearest, halves away from zero, saturated
+ * (FULLY_CONNECTED, whose reference computes round(x * scale) in double precision; 0 < shift < 64). */
+static inline int32_t mg_requant_away(int32_t x, uint32_t low, uint32_t high, int32_t shift) {
+    const uint32_t a = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
+    const uint64_t product = (uint64_t)a * high + (((uint64_t)a * low) >> 32);
+    const uint64_t rounded = (product >> (shift - 1)) / 2u + ((product >> (shift - 1)) & 1u);
+    if (rounded > 0x7fffffffu) {
+        return x < 0 ? INT32_MIN : INT32_MAX;
+    }
+    return x < 0 ? -(int32_t)rounded : (int32_t)rounded;
+}
+
+/* x * m * 2^(shift - 15) for 16-bit multipliers m and wide sums, rounded once, ties upwards (16-bit convolutions with 64-bit
+ * bias; shift < 15). */
+static inline int32_t mg_requant_reduced(int64_t x, int32_t multiplier, int32_t shift) {
+    const int32_t total = 15 - shift;
+    const uint64_t round = (uint64_t)1 << (total - 1);
+    return (int32_t)mg_asr_s64((int64_t)((uint64_t)x * (uint64_t)(int64_t)multiplier + round), total);
+}
+
+/* x rounded to nearest, halves away from zero, saturated. */
+static inline int32_t mg_round_f64(double x) {
+    int32_t whole;
+    double rest;
+    if (!(x > -2147483648.0 && x < 2147483647.0)) {
+        return x > 0.0 ? INT32_MAX : INT32_MIN;
+    }
+    whole = (int32_t)x;
+    rest = x - (double)whole; /* exact */
+    return whole + (rest >= 0.5 ? 1 : 0) - (rest <= -0.5 ? 1 : 0);
+}
+
+/* a + b modulo 2^32. */
+static inline int32_t mg_add_s32(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+/* Taps of a sliding window that fall inside the input along one axis: [mg_tap_begin, mg_tap_end).  `origin` is the position of
+ * tap 0, `dilation` the distance between taps, `size` the length of the input. */
+static inline int32_t mg_tap_begin(int32_t origin, int32_t dilation, int32_t taps) {
+    return origin >= 0 ? 0 : mg_min_s32((dilation - 1 - origin) / dilation, taps);
+}
+
+static inline int32_t mg_tap_end(int32_t origin, int32_t dilation, int32_t taps, int32_t size) {
+    return origin >= size ? 0 : mg_min_s32((size - origin + dilation - 1) / dilation, taps);
+}
+
 #endif

@@ -1,60 +1,56 @@
-"""Kernels of FULLY_CONNECTED."""
+"""Kernels of FULLY_CONNECTED, one output after the other."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from mcu_gen.graph import DType, Node, Tensor
-from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, kernel
-from mcu_gen.ops.fixed_point import activation_bounds_f32, activation_range
-from mcu_gen.ops.fully_connected import output_scaling
+from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import bias_field, bounds_fields, constant
+from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
+from mcu_gen.ops import weights
+from mcu_gen.ops.fully_connected import weights_zero_point
 from mcu_gen.targets import Target
 
 
-def folded_bias(weights: np.ndarray, bias: np.ndarray | None, input_zero_point: int) -> np.ndarray:
-    """Bias with the input's zero point folded in: b - zp * sum(w) per row of ``weights`` [N, K]; int32 [N].
+class _FullyConnected(Kernel):
+    ops = ("fully_connected",)
+    dtype: DType
 
-    The kernel then sums plain x * w.  Additions are modulo 2**32, so the order in which terms are added is free.
-    """
-    total = -input_zero_point * weights.astype(np.int64).sum(axis=1)
-    if bias is not None:
-        total = total + bias.astype(np.int64)
-    return total.astype(np.int32)
+    def rejects(self, node: Node, target: Target) -> str | None:
+        del target
+        return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
 
-
-def constant(tensor: Tensor) -> np.ndarray:
-    """The data of a constant tensor."""
-    assert tensor.data is not None, f"{tensor.name} is not a constant"
-    return tensor.data
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 6 * node.x.elements * node.input(1).shape[0] + 30 * node.y.elements
 
 
 @kernel
-class FullyConnectedS8(Kernel):
-    """int8, one output at a time, plain C."""
+class FullyConnectedS8(_FullyConnected):
+    """int8; zero points folded into the bias, scaling in integers that give the doubles of the reference bit for bit."""
 
     name = "fully_connected_s8"
-    ops = ("fully_connected",)
-
-    def rejects(self, node: Node, target: Target) -> str | None:
-        return None if node.x.dtype is DType.INT8 else f"input is {node.x.dtype.value}"
-
-    def cost(self, node: Node, target: Target) -> int:
-        return 6 * node.x.elements * node.input(1).shape[0]
+    dtype = DType.INT8
 
     def call(self, node: Node, target: Target) -> Call:
+        del target
         w = constant(node.input(1))
-        n, k = w.shape
-        multiplier, shift = output_scaling(node)
-        low, high = activation_range(node.str_attr("activation"), node.y.s, node.y.zp, -128, 127)
+        low, high = weights.output_range(node)
+        reach = max(high - node.y.zp, node.y.zp - low, 0) + 1
+        factors = [exact_factor(s, reach) for s in weights.channel_scales(node)]
+        halves = np.array([[m & 0xFFFFFFFF, m >> 32] for m, _ in factors], np.uint32)
         return Call(
             {
-                "rows": node.x.elements // k,
-                "depth": k,
-                "channels": n,
+                "rows": node.x.elements // w.shape[1],
+                "depth": w.shape[1],
+                "channels": w.shape[0],
                 "weights": Array(w, "weights"),
-                "bias": Array(folded_bias(w, node.inputs[2].data if node.has_input(2) else None, node.x.zp), "bias"),  # type: ignore[union-attr]
-                "multiplier": Array(multiplier, "multiplier"),
-                "shift": Array(shift.astype(np.int8), "shift"),
+                "bias": Array(folded_bias(node), "bias"),
+                "multiplier": Array(halves, "multiplier"),
+                "shift": Array(np.array([s for _, s in factors], np.int8), "shift"),
+                "weights_zero_point": weights_zero_point(node),
                 "output_zero_point": node.y.zp,
                 "low": low,
                 "high": high,
@@ -63,30 +59,97 @@ class FullyConnectedS8(Kernel):
 
 
 @kernel
-class FullyConnectedF32(Kernel):
-    """float32, one output at a time; products are added in order of depth with one rounding each."""
+class FullyConnectedS16(_FullyConnected):
+    """int16; scaling in double precision, as the reference does it."""
 
-    name = "fully_connected_f32"
-    ops = ("fully_connected",)
-
-    def rejects(self, node: Node, target: Target) -> str | None:
-        return None if node.x.dtype is DType.FLOAT32 else f"input is {node.x.dtype.value}"
+    name = "fully_connected_s16"
+    dtype = DType.INT16
 
     def cost(self, node: Node, target: Target) -> int:
-        return 6 * node.x.elements * node.input(1).shape[0]
+        return super().cost(node, target) + 200 * node.y.elements
 
     def call(self, node: Node, target: Target) -> Call:
+        del target
         w = constant(node.input(1))
-        n, k = w.shape
-        low, high = activation_bounds_f32(node.str_attr("activation"))
+        bias = weights.bias_of(node)
+        bias = np.zeros(w.shape[0], np.int64) if bias is None else bias.astype(np.int64)
+        parts = [math.frexp(s) for s in weights.channel_scales(node)]
+        low, high = weights.output_range(node)
         return Call(
             {
-                "rows": node.x.elements // k,
-                "depth": k,
-                "channels": n,
+                "rows": node.x.elements // w.shape[1],
+                "depth": w.shape[1],
+                "channels": w.shape[0],
                 "weights": Array(w, "weights"),
-                "bias": Array(constant(node.input(2)), "bias") if node.has_input(2) else None,
-                "low": CFloat(low),
-                "high": CFloat(high),
+                "bias": Array(bias, "bias"),
+                "mantissa": Array(np.array([int(math.ldexp(f, 53)) for f, _ in parts], np.int64), "mantissa"),
+                "exponent": Array(np.array([e - 53 for _, e in parts], np.int16), "exponent"),
+                "weights_zero_point": weights_zero_point(node),
+                "wrap": 0 if weights.sums_are_wide(node) else 1,
+                "low": low,
+                "high": high,
             }
         )
+
+
+@kernel
+class FullyConnectedF32(_FullyConnected):
+    """float32; products are added in order of depth with one rounding each."""
+
+    name = "fully_connected_f32"
+    dtype = DType.FLOAT32
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        w = constant(node.input(1))
+        return Call(
+            {
+                "rows": node.x.elements // w.shape[1],
+                "depth": w.shape[1],
+                "channels": w.shape[0],
+                "weights": Array(w, "weights"),
+                "bias": bias_field(node),
+            }
+            | bounds_fields(node)
+        )
+
+
+def folded_bias(node: Node) -> np.ndarray:
+    """Bias with the zero points folded in, so that the kernel sums plain x * w; int32 [N].
+
+    sum((x - zx)(w - zw)) + b = sum(x * w) - zw * sum(x) + [b - zx * (sum(w) - K * zw)].  Additions are modulo 2**32,
+    so the order in which terms are added is free.
+    """
+    w = constant(node.input(1)).astype(np.int64)
+    bias = weights.bias_of(node)
+    total = -node.x.zp * (w.sum(axis=1) - w.shape[1] * weights_zero_point(node))
+    return (total if bias is None else total + bias.astype(np.int64)).astype(np.int32)
+
+
+def exact_factor(scale: float, reach: int) -> tuple[int, int]:
+    """``(m, shift)`` such that ``mg_requant_away`` gives round(double(sum) * scale) for every int32 sum.
+
+    The exact product sum * m / 2**(32 + shift), rounded, differs from the reference only where double(sum) * scale lies so
+    close below a tie that the multiplication rounds up to it.  m has ten bits more than the double's
+    mantissa; they are set to the least amount that lifts those products (and no others) onto the tie.  That amount always
+    exists for 8-bit outputs: two sums that ask for contradicting amounts would need a scale below 2**-36, where no
+    int32 sum reaches a tie.
+
+    Args:
+        scale: the factor, a finite double that is not negative.
+        reach: results of larger magnitude are clamped anyway.
+    """
+    fraction, exponent = math.frexp(scale)
+    shift = 31 - exponent
+    if scale == 0.0 or shift > 63:
+        return 0, 1
+    if shift < 1:
+        return (1 << 63) - 1, 1
+    mantissa = int(math.ldexp(fraction, 53))
+    extra = 0
+    for t in range(reach + 1):
+        tie = (2 * t + 1) << (52 - exponent)  # (t + 1/2) / scale * mantissa
+        acc = (tie - 1) // mantissa
+        if 0 < acc <= 1 << 31 and acc * mantissa < tie and float(acc) * scale >= t + 0.5:
+            extra = max(extra, -(-((tie - acc * mantissa) << 10) // acc))
+    return (mantissa << 10) + extra, shift

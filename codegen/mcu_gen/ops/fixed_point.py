@@ -72,6 +72,18 @@ def requant_single(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarra
     return (x.astype(np.int64) * np.asarray(multiplier, np.int64) + (np.int64(1) << (total - 1))) >> total
 
 
+def reduced_multiplier(multiplier: np.ndarray) -> np.ndarray:
+    """A multiplier of :func:`quantize_multiplier` rounded to 16 bits, as the 64-bit path of the reference does; int64."""
+    m = multiplier.astype(np.int64)
+    return np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
+
+
+def requant_reduced(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int) -> np.ndarray:
+    """``MultiplyByQuantizedMultiplier`` for 64-bit sums: 16-bit multiplier, one rounding, ties upwards; int64 array."""
+    total = 15 - np.asarray(shift, np.int64)
+    return wrap32((x.astype(np.int64) * np.asarray(multiplier, np.int64) + (np.int64(1) << (total - 1))) >> total)
+
+
 def activation_range(activation: str, scale: float, zero_point: int, low: int, high: int) -> tuple[int, int]:
     """Bounds of a fused activation in quantized units (``CalculateActivationRangeQuantized``).
 

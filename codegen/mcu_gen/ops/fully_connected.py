@@ -1,4 +1,11 @@
-"""FULLY_CONNECTED: y = x W^T + b over the last dimension (or over the flattened sample)."""
+"""FULLY_CONNECTED: y = x W^T + b over the last dimension (or over the flattened sample).
+
+Arithmetic (LiteRT ``reference_integer_ops::FullyConnected``, the variant with float scales, which its int8 and int16
+paths take): the integer sum of (x - zero point) * (w - zero point) plus bias is multiplied by
+input scale x weight scale / output scale in double precision and rounded once, halves away from zero
+(``std::round``).  Sums are modulo 2**32 (int8, and int16 with a 32-bit bias) or 64 bits wide (int16).  TFLite Micro
+rounds twice in fixed point here and differs; LiteRT is the rule.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +15,41 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
-from mcu_gen.ops.fixed_point import activation_bounds_f32, activation_range, quantize_multiplier, requant_single
-
-ACTIVATIONS = ("none", "relu", "relu6", "relu_n1_to_1")
+from mcu_gen.ops import weights
+from mcu_gen.ops.fixed_point import INT32_MAX, INT32_MIN, wrap32
 
 
 def weights_are_constant(node: Node) -> Verdict:
-    """weights are a constant of rank 2"""
+    """weights are a constant of rank 2 without empty dimensions"""
     w = node.input(1)
-    return w.is_constant and len(w.shape) == 2, f"{w.name} has shape {list(w.shape)}, constant: {w.is_constant}"
+    ok = w.is_constant and len(w.shape) == 2 and min(w.shape) > 0
+    return ok, f"{w.name} has shape {list(w.shape)}, constant: {w.is_constant}"
 
 
 def depth_divides_input(node: Node) -> Verdict:
     """the input holds a whole number of rows of the weights' depth"""
-    depth = node.input(1).shape[-1]
+    depth = node.input(1).shape[-1] if node.input(1).shape else 0
     return depth > 0 and node.x.elements % depth == 0, f"input {list(node.x.shape)}, depth {depth}"
 
 
-def weights_match_input(node: Node) -> Verdict:
-    """int8 and int16 inputs take int8 weights, float32 inputs float32 weights"""
-    want = DType.FLOAT32 if node.x.dtype is DType.FLOAT32 else DType.INT8
-    return node.input(1).dtype is want, f"weights are {node.input(1).dtype.value}"
-
-
-def activation_is_a_clamp(node: Node) -> Verdict:
-    """the fused activation is none, relu, relu6 or relu_n1_to_1"""
-    return node.str_attr("activation") in ACTIVATIONS, f"it is {node.str_attr('activation')}"
+def kept_dimensions_fit(node: Node) -> Verdict:
+    """with keep_num_dims the last dimension of the input is the weights' depth"""
+    depth = node.input(1).shape[-1] if node.input(1).shape else 0
+    last = node.x.shape[-1] if node.x.shape else 0
+    return not node.bool_attr("keep_dims") or last == depth, f"input {list(node.x.shape)}, depth {depth}"
 
 
 def weights_are_plain(node: Node) -> Verdict:
     """weights are stored row by row (no shuffled format)"""
     return node.str_attr("weights_format") == "default", f"the format is {node.str_attr('weights_format')}"
+
+
+def weights_zero_point_is_single(node: Node) -> Verdict:
+    """weights with one scale per channel have the zero point 0"""
+    quant = node.input(1).quant
+    if quant is None or quant.scale.size == 1:
+        return True, ""
+    return weights.weights_are_symmetric(node)
 
 
 @register
@@ -51,10 +62,16 @@ class FullyConnected(Operator):
     parameter_inputs = (1, 2)
     constraints = (
         weights_are_constant,
-        weights_match_input,
+        weights.weights_match_input,
         depth_divides_input,
-        activation_is_a_clamp,
+        kept_dimensions_fit,
+        weights.activation_is_a_clamp,
         weights_are_plain,
+        weights.output_has_input_type,
+        weights.activations_are_quantized,
+        weights.weights_are_scaled,
+        weights_zero_point_is_single,
+        weights.bias_matches_channels,
     )
 
     def attributes(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +79,7 @@ class FullyConnected(Operator):
             "activation": options["fused_activation_function"],
             "keep_dims": bool(options["keep_num_dims"]),
             "weights_format": options["weights_format"],
-        }
+        } | weights.bias_attributes(options)
 
     def infer(self, node: Node) -> list[TensorType]:
         n, k = node.input(1).shape
@@ -73,34 +90,29 @@ class FullyConnected(Operator):
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x, w = inputs[0], inputs[1]
         assert x is not None and w is not None
-        bias = inputs[2] if node.has_input(2) else None
+        bias = weights.bias_of(node)
         rows = x.reshape(-1, w.shape[1])
         if node.x.dtype is DType.FLOAT32:
-            low, high = activation_bounds_f32(node.str_attr("activation"))
             y = rows.astype(np.float64) @ w.astype(np.float64).T
             y = y if bias is None else y + bias
-            return [np.clip(y, low, high).astype(np.float32).reshape(node.y.shape)]
-        acc = (rows.astype(np.int64) - node.x.zp) @ w.astype(np.int64).T
+            return [np.clip(y, *weights.output_bounds(node)).astype(np.float32).reshape(node.y.shape)]
+        # products and sums of integers are exact in double precision, and multiply fast there
+        operands = rows.astype(np.float64) - node.x.zp, w.astype(np.float64) - weights_zero_point(node)
+        acc = (operands[0] @ operands[1].T).astype(np.int64)
         acc = acc if bias is None else acc + bias.astype(np.int64)
-        multiplier, shift = output_scaling(node)
-        limits = np.iinfo(node.y.dtype.numpy)
-        low_q, high_q = activation_range(
-            node.str_attr("activation"), node.y.s, node.y.zp, int(limits.min), int(limits.max)
-        )
-        y = np.clip(requant_single(acc, multiplier, shift) + node.y.zp, low_q, high_q)
-        return [y.astype(node.y.dtype.numpy).reshape(node.y.shape)]
+        if not weights.sums_are_wide(node):
+            acc = wrap32(acc)
+        scaled = acc.astype(np.float64) * np.array(weights.channel_scales(node))
+        whole = np.trunc(scaled)
+        whole += np.sign(scaled) * (np.abs(scaled - whole) >= 0.5)
+        y = np.clip(whole, INT32_MIN, INT32_MAX).astype(np.int64) + node.y.zp
+        return [np.clip(y, *weights.output_range(node)).astype(node.y.dtype.numpy).reshape(node.y.shape)]
 
     def macs(self, node: Node) -> int:
         return node.x.elements * int(node.input(1).shape[0])
 
 
-def output_scaling(node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """``(multipliers, shifts)`` per output channel: input scale x weight scale / output scale.
-
-    LiteRT multiplies in double precision after rounding each scale to float32.
-    """
-    w = node.input(1)
-    assert w.quant is not None
-    pairs = [quantize_multiplier(node.x.s * float(s) / node.y.s) for s in w.quant.scale]
-    pairs = pairs if len(pairs) > 1 else pairs * w.shape[0]
-    return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int32)
+def weights_zero_point(node: Node) -> int:
+    """Zero point of the weights (0 where they are scaled per channel)."""
+    quant = node.input(1).quant
+    return quant.zp if quant is not None and quant.zero_point.size == 1 else 0

@@ -1,0 +1,120 @@
+"""What several kernels share: folded biases, fields of parameter structs, and how far buffers may overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcu_gen.graph import Node, Tensor
+from mcu_gen.kernels.contract import Array, CFloat, Value
+from mcu_gen.ops import spatial, weights
+from mcu_gen.ops.fixed_point import reduced_multiplier
+
+
+def constant(tensor: Tensor) -> np.ndarray:
+    """The data of a constant tensor."""
+    assert tensor.data is not None, f"{tensor.name} is not a constant"
+    return tensor.data
+
+
+def folded_bias(filters: np.ndarray, bias: np.ndarray | None, input_zero_point: int) -> np.ndarray:
+    """Bias with the input's zero point folded in: b - zp * sum(w) per row of ``filters`` [N, K]; int32 [N].
+
+    The kernel then sums plain x * w.  Additions are modulo 2**32, so the order in which terms are added is free.
+    """
+    total = -input_zero_point * filters.astype(np.int64).sum(axis=1)
+    if bias is not None:
+        total = total + bias.astype(np.int64)
+    return total.astype(np.int32)
+
+
+def window_fields(node: Node) -> dict[str, Value]:
+    """Fields of a parameter struct that describe a sliding window."""
+    h, w = spatial.geometry(node)
+    n, _, _, channels = node.x.shape
+    return {
+        "batches": n,
+        "in_h": h.size,
+        "in_w": w.size,
+        "in_c": channels,
+        "out_h": h.out,
+        "out_w": w.out,
+        "filter_h": h.taps,
+        "filter_w": w.taps,
+        "stride_h": h.stride,
+        "stride_w": w.stride,
+        "pad_top": h.before,
+        "pad_left": w.before,
+    }
+
+
+def dilation_fields(node: Node) -> dict[str, Value]:
+    """Fields for the distance between the taps of a window."""
+    h, w = spatial.geometry(node)
+    return {"dilation_h": h.dilation, "dilation_w": w.dilation}
+
+
+def scaling_fields(node: Node) -> dict[str, Value]:
+    """Fields that take a sum to an integer output: multipliers, shifts, zero point, activation."""
+    multiplier, shift = weights.channel_multipliers(node)
+    if weights.sums_are_wide(node):
+        multiplier = reduced_multiplier(multiplier).astype(np.int32)
+    low, high = weights.output_range(node)
+    return {
+        "multiplier": Array(multiplier, "multiplier"),
+        "shift": Array(shift.astype(np.int8), "shift"),
+        "output_zero_point": node.y.zp,
+        "low": low,
+        "high": high,
+    }
+
+
+def bounds_fields(node: Node) -> dict[str, Value]:
+    """Fields of a fused activation in float32."""
+    low, high = weights.output_bounds(node)
+    return {"low": CFloat(low), "high": CFloat(high)}
+
+
+def bias_field(node: Node) -> Array | None:
+    """The bias as it is in the model."""
+    bias = weights.bias_of(node)
+    return None if bias is None else Array(bias, "bias")
+
+
+def raster_lead(first_read: np.ndarray, write_bytes: int) -> int:
+    """Smallest distance by which an output must start below an input when a kernel writes it in order.
+
+    Write ``k`` covers the output bytes [k * write_bytes, (k + 1) * write_bytes).  Before it the kernel reads input bytes
+    of which ``first_read[k]`` is the lowest.  No write may reach a byte that a later write still needs, so
+    the lead is the largest excess of a write's end over the lowest byte that is read afterwards.
+
+    Args:
+        first_read: int64 [writes], byte offsets into the input.
+        write_bytes: bytes of one write.
+    """
+    if first_read.size < 2:
+        return 0
+    needed = np.minimum.accumulate(first_read[:0:-1])[::-1]  # lowest byte read after write k
+    ends = np.arange(1, first_read.size, dtype=np.int64) * write_bytes
+    return max(0, int((ends - needed).max()))
+
+
+def window_starts(node: Node) -> np.ndarray:
+    """First input pixel that the window of every output pixel sees, in output order; int64 [N * OH * OW]."""
+    h, w = spatial.geometry(node)
+    rows = np.minimum(h.first_inside(), h.size)
+    columns = np.minimum(w.first_inside(), w.size)
+    image = (rows[:, None] * w.size + columns[None, :]).reshape(-1)
+    batches = np.arange(node.x.shape[0], dtype=np.int64) * (h.size * w.size)
+    return (batches[:, None] + image[None, :]).reshape(-1)
+
+
+def window_lead(node: Node, input_channel: np.ndarray) -> int:
+    """:func:`raster_lead` of a kernel that computes one output element after the other.
+
+    Args:
+        input_channel: the lowest input channel that each output channel reads; int64 [OC].
+    """
+    element = node.x.dtype.size
+    pixels = window_starts(node) * node.x.shape[3]
+    reads = (pixels[:, None] + input_channel[None, :]).reshape(-1) * element
+    return raster_lead(reads, node.y.dtype.size)

@@ -1,0 +1,76 @@
+"""Kernels of AVERAGE_POOL_2D and MAX_POOL_2D, one output element after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import bounds_fields, window_fields, window_lead
+from mcu_gen.kernels.contract import Call, Kernel, kernel
+from mcu_gen.ops import weights
+from mcu_gen.targets import Target
+
+
+class _Pool(Kernel):
+    dtype: DType
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        del target
+        return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return node.y.elements * (20 + 6 * node.int_attr("filter_h") * node.int_attr("filter_w"))
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        del target
+        return {(0, 0): window_lead(node, np.arange(node.x.shape[3], dtype=np.int64))}
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        if self.dtype is DType.FLOAT32:
+            return Call(window_fields(node) | bounds_fields(node))
+        low, high = weights.output_range(node)
+        return Call(window_fields(node) | {"low": low, "high": high})
+
+
+@kernel
+class AveragePool2DS8(_Pool):
+    name = "average_pool2d_s8"
+    ops = ("average_pool2d",)
+    dtype = DType.INT8
+
+
+@kernel
+class AveragePool2DS16(_Pool):
+    name = "average_pool2d_s16"
+    ops = ("average_pool2d",)
+    dtype = DType.INT16
+
+
+@kernel
+class AveragePool2DF32(_Pool):
+    name = "average_pool2d_f32"
+    ops = ("average_pool2d",)
+    dtype = DType.FLOAT32
+
+
+@kernel
+class MaxPool2DS8(_Pool):
+    name = "max_pool2d_s8"
+    ops = ("max_pool2d",)
+    dtype = DType.INT8
+
+
+@kernel
+class MaxPool2DS16(_Pool):
+    name = "max_pool2d_s16"
+    ops = ("max_pool2d",)
+    dtype = DType.INT16
+
+
+@kernel
+class MaxPool2DF32(_Pool):
+    name = "max_pool2d_f32"
+    ops = ("max_pool2d",)
+    dtype = DType.FLOAT32
