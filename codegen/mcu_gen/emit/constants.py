@@ -81,7 +81,7 @@ class ConstantPool:
         key = (data.dtype.str, data.tobytes())
         if key not in self._names:
             name = f"{self._prefix}_c{len(self._constants)}_{array.hint}"
-            c_type = "uint32_t" if data.dtype == np.uint32 else DType.of(data).c_name
+            c_type = f"{data.dtype.name}_t" if data.dtype.kind == "u" else DType.of(data).c_name
             self._names[key] = name
             self._constants.append(Constant(name, c_type, max(data.size, 1), data.nbytes, _rows(data)))
         return self._names[key]

@@ -47,7 +47,8 @@ def rescaling_table(x: Tensor, y: Tensor) -> np.ndarray | None:
     bias = np.float32(-x.zp) * scale
     real = np.arange(256, dtype=np.float32) * scale + bias
     rounded = np.where(real >= 0, np.floor(real.astype(np.float64) + 0.5), np.ceil(real.astype(np.float64) - 0.5))
-    return np.clip(rounded + y.zp, 0, 255).astype(np.uint8)
+    table: np.ndarray = np.clip(rounded + y.zp, 0, 255).astype(np.uint8)
+    return table
 
 
 @register

@@ -37,7 +37,8 @@ class View:
 
     def read(self, x: np.ndarray) -> np.ndarray:
         """The elements of ``x`` that the view names; array of ``shape``."""
-        return x.reshape(-1)[self.indices()]
+        y: np.ndarray = x.reshape(-1)[self.indices()]
+        return y
 
 
 def row_major_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

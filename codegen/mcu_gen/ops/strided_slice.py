@@ -59,7 +59,7 @@ def _specification(node: Node) -> list[tuple[str, int]]:
 
 
 def _range(node: Node, i: int, n: int) -> tuple[int, int, int]:
-    """``(start, length, stride)`` of subscript ``i`` along an axis of length ``n`` (``StartForAxis``, ``StopForAxis``)."""
+    """``(start, length, stride)`` of subscript ``i`` on an axis of length ``n`` (``StartForAxis``, ``StopForAxis``)."""
     begin, end, stride = (int(constant_argument(node, k, w)[i]) for k, w in ((1, "begin"), (2, "end"), (3, "strides")))
     low, high = (0, n) if stride > 0 else (-1, n - 1)
     if node.int_attr("begin_mask") >> i & 1:
