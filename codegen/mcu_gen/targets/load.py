@@ -196,7 +196,9 @@ def _check_toolchains(toolchains: object) -> list[str]:
         needed = [(key, _strings(settings.get(key))) for key in lists]
         prefix = "prefix" if kind == "gcc" else "sysroot_of"
         needed = [*needed, (prefix, _is(settings.get(prefix), str))]
-        problems += [f"'mcu_gen.toolchains.{kind}.{key}' is missing or of the wrong type" for key, ok in needed if not ok]
+        problems += [
+            f"'mcu_gen.toolchains.{kind}.{key}' is missing or of the wrong type" for key, ok in needed if not ok
+        ]
     return problems
 
 

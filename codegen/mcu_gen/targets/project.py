@@ -72,6 +72,7 @@ def project_files(
         "stack_bytes": stack,
         "arena_bytes": arena_bytes,
         "hal_defines": target.settings["hal"]["defines"],
+        "tick_kind": str(target.settings["tick"]["kind"]).upper(),
         "emulated": bool(target.emulators),
         "vendor_platform": target.settings.get("vendor_platform"),
         "test_timeout": test_timeout,
@@ -104,7 +105,7 @@ def hal_files(target: Target) -> dict[str, str]:
     ``uart/nrf52.c`` becomes ``hal/uart_nrf52.c``: in one folder the sources find their private headers.
     """
     hal = resource_dir("firmware") / "hal"
-    files = {f"{RUNTIME}/hal.h": (hal / "hal.h").read_text("utf-8")}
+    files = {f"{RUNTIME}/{name}": (hal / name).read_text("utf-8") for name in ("hal.h", "hal_section.h")}
     files[f"{RUNTIME}/hal/hal_port.h"] = (hal / "hal_port.h").read_text("utf-8")
     for name in target.settings["hal"]["sources"]:
         source = hal / name
