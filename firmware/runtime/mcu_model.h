@@ -39,10 +39,13 @@ typedef struct {
     const mcu_tensor_info *inputs, *outputs;
     void *(*input)(unsigned index);
     const void *(*output)(unsigned index);
-    int (*invoke)(void); /* 0 = ok */
-    void (*reset)(void); /* initial values of variable tensors */
+    int (*invoke)(void);   /* 0 = ok */
+    void (*reset)(void);   /* initial values of variable tensors */
     int (*guard_ok)(void); /* 1 while no guard byte has changed; NULL in builds without guard zones */
 } mcu_model;
+
+/* Called by the glue after every layer where the network is built with hooks; output is the layer's, bytes long. */
+void mcu_layer_hook(uint16_t layer, const void *output, uint32_t bytes);
 
 /* Defined by the generated glue. */
 extern const mcu_model mcu_gen_model;

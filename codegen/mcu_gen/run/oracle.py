@@ -82,8 +82,8 @@ class OracleResult:
         tensors: per sample, tensor index -> array for every tensor that an operator writes (``keep_all`` only).
         names: tensor index -> name of those tensors.
         input_names, output_names: names in the order of the model.
-        arena: tflite-micro only: bytes of its arena: ``total``, ``head`` (activations and scratch), ``tail`` (persistent
-            structures, with the pointers of a 64-bit host).
+        arena: tflite-micro only: bytes of its arena: ``total``, ``head`` (activations and scratch), ``tail``
+            (persistent structures, with the pointers of a 64-bit host).
     """
 
     outputs: list[list[np.ndarray]]

@@ -34,7 +34,7 @@ _MODULES = {"litert": "ai_edge_litert.interpreter", "tflm": "tflite_micro.python
 Tensors = dict[str, np.ndarray]
 
 
-class _Refused(Exception):
+class _InputError(Exception):
     """The job cannot be done for a reason that the caller is told in plain words."""
 
 
@@ -44,11 +44,11 @@ def _sample_arrays(archive: Mapping[str, np.ndarray], sample: int, names: list[s
     for position, name in enumerate(names):
         array = archive.get(f"{sample}/={name}", archive.get(f"{sample}/{position}"))
         if array is None:
-            raise _Refused(f"sample {sample} lacks input {position} ({name!r}); the model's inputs are {names}")
+            raise _InputError(f"sample {sample} lacks input {position} ({name!r}); the model's inputs are {names}")
         arrays.append(array)
     given = sum(1 for key in archive if key.startswith(f"{sample}/"))
     if given != len(names):
-        raise _Refused(f"sample {sample} has {given} arrays, the model has {len(names)} inputs: {names}")
+        raise _InputError(f"sample {sample} has {given} arrays, the model has {len(names)} inputs: {names}")
     return arrays
 
 
@@ -56,9 +56,9 @@ def _fitted(array: np.ndarray, details: Mapping[str, Any], name: str) -> np.ndar
     """``array`` in the shape of an input; its element type must be the input's."""
     shape, dtype = tuple(int(n) for n in details["shape"]), np.dtype(details["dtype"])
     if array.dtype != dtype:
-        raise _Refused(f"input {name!r} is {dtype}, the sample is {array.dtype}")
+        raise _InputError(f"input {name!r} is {dtype}, the sample is {array.dtype}")
     if array.size != int(np.prod(shape, dtype=np.int64)):
-        raise _Refused(f"input {name!r} has shape {list(shape)}, the sample has shape {list(array.shape)}")
+        raise _InputError(f"input {name!r} has shape {list(shape)}, the sample has shape {list(array.shape)}")
     return np.ascontiguousarray(array.reshape(shape))
 
 
@@ -174,7 +174,7 @@ def _run_job(folder: Path, number: int, job: Mapping[str, Any]) -> None:
         with (folder / f"{number}.npz").open("wb") as file:
             np.savez(file, allow_pickle=False, **results)
         status: dict[str, object] = {"status": "ok", **info}
-    except _Refused as refusal:
+    except _InputError as refusal:
         status = {"status": "error", "kind": "input", "message": str(refusal)}
     except Exception as error:  # whatever the runtime raises is its answer
         last = traceback.format_exception_only(error)[-1].strip()

@@ -1,0 +1,346 @@
+"""One interface to everything that runs a generated network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from mcu_gen.errors import DeviceError, UsageError
+from mcu_gen.link.messages import PROTOCOL_VERSION, TickKind
+from mcu_gen.link.session import Session, Stream
+
+#: Element types by their code in ``mcu_model.h``.
+DTYPES = tuple(np.dtype(n) for n in ("int8", "uint8", "int16", "int32", "int64", "float16", "float32", "bool"))
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a device says of itself; sizes in bytes."""
+
+    network: str
+    model_hash: str
+    tool_version: str
+    arena_bytes: int
+    layers: int
+    inputs: int
+    outputs: int
+    tick_kind: TickKind
+    ticks_per_ms: int
+    harness_base: int
+    harness_bytes: int
+    stack_reserved: int
+    max_payload: int
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of the network on the device."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+    @property
+    def bytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Counters of a device.  ``guard_ok`` is None in builds without guard bytes around the arena."""
+
+    stack_used: int
+    stack_reserved: int
+    guard_ok: bool | None
+    frames: int
+    errors: int
+    inferences: int
+
+
+class SharedBulk(Protocol):
+    """Bulk memory of an emulated board that this process reaches without the serial line."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Writes at a guest address."""
+
+    def read(self, address: int, length: int) -> bytes:
+        """Reads from a guest address."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Deadlines in seconds, and how fast the line is.
+
+    Attributes:
+        start: from opening until HELLO.
+        request: a request without much data.
+        inference: one inference.
+        bytes_per_s: the slowest that the line may be; longer transfers get more time.
+        read_bytes: how much is asked for in one READ; a damaged answer is repeated whole.
+    """
+
+    start: float = 20.0
+    request: float = 10.0
+    inference: float = 300.0
+    bytes_per_s: float = 2000.0
+    read_bytes: int = 1 << 16
+
+
+class Device:
+    """A running network: context manager; leaving it ends whatever was started for it.
+
+    Args:
+        stream: the connection; the device owns it.
+        instructions_per_tick: factor from ticks to instructions where an emulator counts them, else None.
+        bulk: memory shared with the emulator.
+        limits: deadlines.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        instructions_per_tick: Fraction | None = None,
+        bulk: SharedBulk | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._stream = stream
+        self._limits = limits or Limits()
+        self._session = Session(stream, deadline_s=self._limits.request)
+        self._factor = instructions_per_tick
+        self._bulk = bulk
+        self._hello: Hello | None = None
+        self._tensors: dict[int, list[TensorInfo]] = {}
+
+    @property
+    def name(self) -> str:
+        """What errors call the device."""
+        return self._stream.name
+
+    def __enter__(self) -> Self:
+        try:
+            self.hello()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection, and the process or emulator behind it.  Can be called twice."""
+        self._stream.close()
+
+    # -- what is there -------------------------------------------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        """Who is there; asks until the device answers or the start deadline passes."""
+        if self._hello is None:
+            answer = dict(self._session.request("HELLO", deadline_s=self._limits.start, repeat_s=0.25))
+            protocol = answer.pop("protocol")
+            if protocol != PROTOCOL_VERSION:
+                raise DeviceError(
+                    f"the device speaks protocol {protocol}, this mcu-gen speaks {PROTOCOL_VERSION}",
+                    where=self.name,
+                    hints=["generate and flash the firmware again with this version"],
+                )
+            answer["tick_kind"] = TickKind(answer["tick_kind"]) if answer["tick_kind"] in set(TickKind) else TickKind(0)
+            self._hello = Hello(**answer)
+            self._session.max_payload = self._hello.max_payload
+        return self._hello
+
+    @property
+    def inputs(self) -> list[TensorInfo]:
+        """Inputs of the network in its order."""
+        return self._tensor_infos(0, self.hello().inputs)
+
+    @property
+    def outputs(self) -> list[TensorInfo]:
+        """Outputs of the network in its order."""
+        return self._tensor_infos(1, self.hello().outputs)
+
+    def instructions(self, ticks: int) -> int | None:
+        """``ticks`` as instructions (simulated), or None where the counter of this device counts something else."""
+        return None if self._factor is None else round(ticks * self._factor)
+
+    def stats(self) -> Stats:
+        """Stack and guard bytes so far."""
+        answer = dict(self._session.request("STATS"))
+        answer["guard_ok"] = {0: False, 1: True}.get(answer.pop("guard"))
+        return Stats(**answer)
+
+    # -- inference -----------------------------------------------------------------------------------------------------
+
+    def reset_state(self) -> None:
+        """Gives variable tensors their initial values."""
+        self._session.request("RESET_STATE")
+
+    def infer(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """One inference over the serial line: an array per input, in the network's order; dtypes must be its own.
+
+        Raises:
+            UsageError: number, dtype or size of the arrays is not the network's.
+            DeviceError: the device failed or did not answer in time.
+        """
+        return self._infer(inputs)[0]
+
+    def infer_many(
+        self, batch: Sequence[Sequence[np.ndarray]], *, reset_each: bool = False
+    ) -> tuple[list[list[np.ndarray]], int]:
+        """Inferences over samples, one after the other, variable tensors keeping their values.
+
+        Where the board has bulk memory that this process shares, samples and results go through it.
+
+        Args:
+            batch: the samples, each an array per input.
+            reset_each: give variable tensors their initial values before each sample.
+
+        Returns:
+            the outputs per sample, and the ticks of all inferences together.
+        """
+        if self._bulk is not None and self.hello().harness_bytes:
+            return self._infer_bulk(batch, self._bulk, reset_each)
+        outputs, total = [], 0
+        for sample in batch:
+            if reset_each:
+                self.reset_state()
+            found, ticks = self._infer(sample)
+            outputs.append(found)
+            total += ticks
+        return outputs, total
+
+    def profile(self) -> list[int]:
+        """Ticks per layer of the last inference, the call of each layer's hook included (builds with hooks)."""
+        ticks: list[int] = []
+        layers = self.hello().layers
+        while True:
+            ticks += self._session.request("PROFILE", first=len(ticks))["ticks"]
+            if len(ticks) >= layers:
+                return ticks
+            raise DeviceError(f"the device recorded {len(ticks)} of {layers} layers", where=self.name)
+
+    def capture(self, layer: int, inputs: Sequence[np.ndarray]) -> bytes:
+        """One inference; the bytes of the output of ``layer``, as its kernel left them (builds with hooks)."""
+        self._write_inputs(inputs)
+        deadline = self._limits.inference + self._transfer_s(self.hello().arena_bytes)
+        return bytes(self._session.request("TRACE_LAYER", deadline_s=deadline, layer=layer)["data"])
+
+    def exit(self, status: int = 0) -> None:
+        """Asks the program to end."""
+        self._session.request("EXIT", status=status)
+
+    # -- the parts -----------------------------------------------------------------------------------------------------
+
+    def _tensor_infos(self, direction: int, count: int) -> list[TensorInfo]:
+        if direction not in self._tensors:
+            infos = []
+            for index in range(count):
+                a = self._session.request("TENSOR_INFO", direction=direction, index=index)
+                info = TensorInfo(a["name"], DTYPES[a["dtype"]], tuple(a["dims"]), a["scale"], a["zero_point"])
+                if info.bytes != a["bytes"]:
+                    raise DeviceError(f"{info} should have {info.bytes} bytes, the device says {a['bytes']}")
+                infos.append(info)
+            self._tensors[direction] = infos
+        return self._tensors[direction]
+
+    def _transfer_s(self, count: int) -> float:
+        return self._limits.request + count / self._limits.bytes_per_s
+
+    def _pack(self, inputs: Sequence[np.ndarray]) -> list[bytes]:
+        """The bytes of the inputs of one sample, checked."""
+        infos = self.inputs
+        if len(inputs) != len(infos):
+            raise UsageError(f"{len(inputs)} arrays were given, the network has {len(infos)} inputs")
+        data = []
+        for array, info in zip(inputs, infos, strict=True):
+            array = np.asarray(array)
+            if array.dtype != info.dtype or array.nbytes != info.bytes:
+                raise UsageError(
+                    f"the network takes {info.dtype} {list(info.shape)}, given was {array.dtype} {list(array.shape)}",
+                    where=f"input {info.name!r}",
+                )
+            data.append(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        return data
+
+    def _write_inputs(self, inputs: Sequence[np.ndarray]) -> None:
+        for tensor, data in enumerate(self._pack(inputs)):
+            step = self._session.chunk_bytes
+            for offset in range(0, len(data), step):
+                piece = data[offset : offset + step]
+                deadline = self._transfer_s(len(piece))
+                self._session.request("WRITE_INPUT", deadline_s=deadline, tensor=tensor, offset=offset, data=piece)
+
+    def _infer(self, inputs: Sequence[np.ndarray]) -> tuple[list[np.ndarray], int]:
+        self._write_inputs(inputs)
+        answer = self._session.request("INFER", deadline_s=self._limits.inference)
+        self._check_status(answer)
+        outputs = []
+        for tensor, info in enumerate(self.outputs):
+            data = b""
+            while len(data) < info.bytes:
+                length = min(self._limits.read_bytes, info.bytes - len(data))
+                piece = self._session.request(
+                    "READ_OUTPUT",
+                    deadline_s=self._transfer_s(length),
+                    tensor=tensor,
+                    offset=len(data),
+                    length=length,
+                )["data"]
+                if len(piece) != length:
+                    raise DeviceError(f"{length} bytes were asked for, {len(piece)} came", where=self.name)
+                data += piece
+            outputs.append(self._array(data, info))
+        return outputs, int(answer["ticks"])
+
+    def _infer_bulk(
+        self, batch: Sequence[Sequence[np.ndarray]], bulk: SharedBulk, reset_each: bool
+    ) -> tuple[list[list[np.ndarray]], int]:
+        hello = self.hello()
+        size_in, size_out = sum(i.bytes for i in self.inputs), sum(o.bytes for o in self.outputs)
+        per_turn = hello.harness_bytes // (size_in + size_out)
+        if per_turn == 0:
+            raise DeviceError(
+                f"a sample has {size_in + size_out} bytes, the bulk memory {hello.harness_bytes}", where=self.name
+            )
+        outputs: list[list[np.ndarray]] = []
+        total = 0
+        for first in range(0, len(batch), per_turn):
+            turn = batch[first : first + per_turn]
+            bulk.write(hello.harness_base, b"".join(piece for sample in turn for piece in self._pack(sample)))
+            answer = self._session.request(
+                "INFER_BULK",
+                deadline_s=self._limits.inference * len(turn),
+                input_offset=0,
+                output_offset=size_in * len(turn),
+                count=len(turn),
+                reset_each=int(reset_each),
+            )
+            self._check_status(answer)
+            total += int(answer["ticks"])
+            data = bulk.read(hello.harness_base + size_in * len(turn), size_out * len(turn))
+            at = 0
+            for _ in turn:
+                found = []
+                for info in self.outputs:
+                    found.append(self._array(data[at : at + info.bytes], info))
+                    at += info.bytes
+                outputs.append(found)
+        return outputs, total
+
+    def _array(self, data: bytes, info: TensorInfo) -> np.ndarray:
+        little = np.frombuffer(data, info.dtype.newbyteorder("<"))
+        return little.astype(info.dtype).reshape(info.shape)
+
+    def _check_status(self, answer: Mapping[str, Any]) -> None:
+        if answer["status"] != 0:
+            raise DeviceError(f"the network returned status {answer['status']}", where=self.name)
