@@ -29,6 +29,12 @@ class DType(enum.Enum):
         return self.numpy.itemsize
 
     @property
+    def limits(self) -> tuple[int, int]:
+        """Smallest and largest value of an integer type."""
+        info = np.iinfo(self.value)
+        return int(info.min), int(info.max)
+
+    @property
     def c_name(self) -> str:
         """The C99 type that holds one element (a half is stored as its 16 bits)."""
         return {

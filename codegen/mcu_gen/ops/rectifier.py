@@ -1,0 +1,38 @@
+"""What RELU, RELU6 and RELU_N1_TO_1 have in common: a clamp, with a change of scale where the scales differ."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from mcu_gen.graph import Node
+from mcu_gen.ops.fixed_point import activation_bounds_f32, activation_range, quantize_multiplier, requant_double, wrap32
+from mcu_gen.ops.unary import Unary
+
+
+class Rectifier(Unary):
+    """y = clamp(x); the bounds are those of the fused activation of the same name."""
+
+    activation: ClassVar[str]
+
+    def codes(self, node: Node, x: np.ndarray) -> np.ndarray:
+        multiplier, shift = rescaling(node)
+        low, high = bounds(node)
+        y = wrap32(requant_double(x.astype(np.int64) - node.x.zp, multiplier, shift) + node.y.zp)
+        return np.minimum(np.maximum(y, low), high)
+
+    def reals(self, node: Node, x: np.ndarray) -> np.ndarray:
+        low, high = activation_bounds_f32(self.activation)
+        return np.clip(x, low, high)
+
+
+def rescaling(node: Node) -> tuple[int, int]:
+    """``(multiplier, shift)`` of input scale / output scale; LiteRT divides in float32."""
+    return quantize_multiplier(float(np.float32(node.x.s) / np.float32(node.y.s)))
+
+
+def bounds(node: Node) -> tuple[int, int]:
+    """The clamp in output codes."""
+    low, high = node.y.dtype.limits
+    return activation_range(node.type, node.y.s, node.y.zp, low, high)

@@ -1,0 +1,21 @@
+"""RELU6: y = min(max(x, 0), 6).
+
+Rounding rule: (x - input zero point) times input scale / output scale, rounded twice
+(``MultiplyByQuantizedMultiplier``: a high multiplication, then a shift, ties away from zero), plus the output zero
+point, clamped to the bounds in output codes.
+"""
+
+from __future__ import annotations
+
+from mcu_gen.graph import DType, register
+from mcu_gen.ops.rectifier import Rectifier
+
+
+@register
+class Relu6(Rectifier):
+    """x -> y of the same shape and type."""
+
+    name = "relu6"
+    builtin = "RELU6"
+    activation = "relu6"
+    dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
