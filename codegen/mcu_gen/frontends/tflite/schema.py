@@ -47,7 +47,12 @@ _ENUM_FIELDS = {
 
 
 @functools.cache
-def _module() -> ModuleType:
+def module() -> ModuleType:
+    """The generated schema, with its object API.
+
+    Raises:
+        ToolMissingError: ``ai-edge-litert`` is not installed.
+    """
     package = importlib.util.find_spec("ai_edge_litert")  # finds a package without running it
     folders: list[str] = list(package.submodule_search_locations or []) if package is not None else []
     paths = [p for p in (Path(folder) / "schema_py_generated.py" for folder in folders) if p.is_file()]
@@ -64,7 +69,7 @@ def _module() -> ModuleType:
 @functools.cache
 def enum_names(enum: str) -> dict[int, str]:
     """``{value: NAME}`` of an enumeration of the schema."""
-    return {v: k for k, v in vars(getattr(_module(), enum)).items() if isinstance(v, int)}
+    return {v: k for k, v in vars(getattr(module(), enum)).items() if isinstance(v, int)}
 
 
 def builtin_name(code: int) -> str:
@@ -81,12 +86,12 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def _fields(builtin: str) -> tuple[int, Any] | None:
+def options_class(builtin: str) -> tuple[int, Any] | None:
     """``(union type, class of the object API)`` of an operator's options, or None when it has none."""
     name = _SHARED_OPTIONS.get(builtin) or builtin.replace("_", " ").title().replace(" ", "") + "Options"
     name = name.replace("Padv2", "PadV2")
-    kind = getattr(_module().BuiltinOptions, name, 0)
-    return (kind, getattr(_module(), name + "T")) if kind else None
+    kind = getattr(module().BuiltinOptions, name, 0)
+    return (kind, getattr(module(), name + "T")) if kind else None
 
 
 def options(builtin: str, kind: int, table: Table | None) -> dict[str, Any]:
@@ -97,7 +102,7 @@ def options(builtin: str, kind: int, table: Table | None) -> dict[str, Any]:
     Raises:
         ModelFileError: the table is another operator's or is damaged, or an enumeration has an unknown value.
     """
-    fields = _fields(builtin)
+    fields = options_class(builtin)
     if fields is None:
         return {}
     expected, cls = fields
