@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -93,7 +94,8 @@ def address(value: object) -> int | None:
 
 def _region(entry: Mapping[str, Any]) -> Region:
     base, size = address(entry["base"]), address(entry["size"])
-    assert base is not None and size is not None
+    assert base is not None  # check_manifest has seen to both
+    assert size is not None
     return Region(entry["name"], base, size, entry["use"])
 
 
@@ -165,7 +167,7 @@ def _check_regions(regions: object) -> list[str]:
         else:
             spans.append((base, base + size, where))
     spans.sort()
-    for (_, end, one), (start, _, other) in zip(spans, spans[1:], strict=False):
+    for (_, end, one), (start, _, other) in itertools.pairwise(spans):
         if start < end:
             problems.append(f"{one} and {other} overlap")
     for use in ("flash", "ram"):

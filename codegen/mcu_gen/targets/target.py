@@ -30,8 +30,8 @@ class Target:
         name: board name, the stem of its manifest.
         title: what people call it.
         mcu, cpu: chip and core.
-        features: what kernels may ask for: ``dsp`` (Armv7E-M/Armv8-M SIMD), ``mve``, ``mve_fp``, ``rvv``, ``zfh``, ``fma``
-            (hardware single-precision fused multiply-add), ``fp16_storage``, ``fp16_native``, ``xfvec``.
+        features: what kernels may ask for: ``dsp`` (Armv7E-M/Armv8-M SIMD), ``mve``, ``mve_fp``, ``rvv``, ``zfh``,
+            ``fma`` (hardware single-precision fused multiply-add), ``fp16_storage``, ``fp16_native``, ``xfvec``.
         simd: SIMD headers in ``firmware/simd`` beyond ``scalar.h``, in the order in which they are included.
         fp16: ``storage``, ``scalar``, ``simd`` or ``software``: what a half is on this core.
         regions: memory regions in order of preference.

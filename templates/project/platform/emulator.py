@@ -20,7 +20,7 @@ def command(board, elf):
     with open(board, encoding="utf-8") as file:
         qemu = json.load(file)["mcu_gen"]["emulators"]["qemu"]
     if not shutil.which(qemu["program"]):
-        sys.exit("%s not found on PATH; on Debian or Ubuntu: sudo apt-get install %s" % (qemu["program"], qemu["apt"]))
+        sys.exit("{program} not found on PATH; on Debian or Ubuntu: sudo apt-get install {apt}".format(**qemu))
     return [qemu["program"], *qemu["args"], *qemu["icount"], qemu["image_option"], elf]
 
 
@@ -29,7 +29,7 @@ def stop(record):
     try:
         with open(record, encoding="utf-8") as file:
             pid, program = file.read().split("\n")[:2]
-        with open("/proc/%s/cmdline" % pid, "rb") as file:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
             if program.encode() not in file.read():
                 return False
         os.kill(int(pid), signal.SIGTERM)
@@ -47,18 +47,16 @@ def start(board, project, elf):
     record = os.path.join(folder, "emulator.pid")
     if stop(record):
         time.sleep(0.2)
-    arguments = command(board, elf) + ["-serial", "tcp:127.0.0.1:%d,server=on,wait=off,nodelay=on" % PORT]
+    arguments = [*command(board, elf), "-serial", f"tcp:127.0.0.1:{PORT},server=on,wait=off,nodelay=on"]
     with open(os.path.join(folder, "emulator.log"), "wb") as log:
         # Its own streams and session: PlatformIO waits for the end of the pipes that its children inherit.
-        process = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     with open(record, "w", encoding="utf-8") as file:
-        file.write("%d\n%s\n" % (process.pid, arguments[0]))
+        file.write(f"{process.pid}\n{arguments[0]}\n")
     for _ in range(100):
         if process.poll() is not None:
             with open(os.path.join(folder, "emulator.log"), encoding="utf-8", errors="replace") as log:
-                sys.exit("the emulator ended with status %d:\n%s" % (process.returncode, log.read()))
+                sys.exit(f"the emulator ended with status {process.returncode}:\n{log.read()}")
         try:
             socket.create_connection(("127.0.0.1", PORT), 0.1).close()
             break
@@ -67,17 +65,19 @@ def start(board, project, elf):
     else:
         process.kill()
         sys.exit("the emulator did not open its serial port within 5 s")
-    print("emulator runs (process %d), serial line at socket://127.0.0.1:%d; `pio run -t stop` ends it" % (process.pid, PORT))
+    sys.stdout.write(f"emulator runs (process {process.pid}), serial line at socket://127.0.0.1:{PORT}\n")
+    sys.stdout.write("`pio run -t stop` ends it, `pio device monitor` connects to it\n")
 
 
 def main():
     if len(sys.argv) == 4 and sys.argv[1] == "run":
-        arguments = command(sys.argv[2], sys.argv[3]) + ["-serial", "stdio"]
+        arguments = [*command(sys.argv[2], sys.argv[3]), "-serial", "stdio"]
         os.execvp(arguments[0], arguments)
     elif len(sys.argv) == 5 and sys.argv[1] == "start":
         start(*sys.argv[2:])
     elif len(sys.argv) == 4 and sys.argv[1] == "stop":
-        print("emulator stopped" if stop(os.path.join(sys.argv[3], ".pio", "emulator.pid")) else "no emulator was running")
+        stopped = stop(os.path.join(sys.argv[3], ".pio", "emulator.pid"))
+        sys.stdout.write("emulator stopped\n" if stopped else "no emulator was running\n")
     else:
         sys.exit(__doc__)
 

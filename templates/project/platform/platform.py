@@ -35,9 +35,9 @@ def provide_scons(manager):
     found = importlib.util.find_spec("SCons")
     if not found:
         return
-    site = os.path.dirname(list(found.submodule_search_locations)[0])
+    site = os.path.dirname(next(iter(found.submodule_search_locations)))
     version = re.search(r"\d+\.\d+\.\d+", wanted).group()
-    folder = os.path.join(manager.package_dir, "tool-scons@pip-%s" % version)
+    folder = os.path.join(manager.package_dir, f"tool-scons@pip-{version}")
     os.makedirs(folder, exist_ok=True)
     spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None}
     files = {
@@ -47,14 +47,14 @@ def provide_scons(manager):
     }
     for name, text in files.items():
         # Written aside and renamed: another PlatformIO may be reading the same folder.
-        temporary = os.path.join(folder, "%s.%d" % (name, os.getpid()))
+        temporary = os.path.join(folder, f"{name}.{os.getpid()}")
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(temporary, os.path.join(folder, name))
     manager.memcache_reset()
 
 
-class Mcu_localPlatform(PlatformBase):
+class MculocalPlatform(PlatformBase):
     def configure_default_packages(self, options, targets):
         provide_scons(self.pm)
         return super().configure_default_packages(options, targets)

@@ -16,7 +16,7 @@ with open(os.path.join(boards, os.listdir(boards)[0]), encoding="utf-8") as file
 machine = mcu["toolchains"]["gcc"]["machine_flags"]
 env.Append(  # noqa: F821
     ASFLAGS=machine,
-    CCFLAGS=machine + flags.COMMON[4:] + [mcu["optimization"]],
-    CFLAGS=["-std=c99"],
-    LINKFLAGS=machine + ["-nostartfiles", "-Wl,--gc-sections"],
+    CCFLAGS=[*machine, *flags.COMMON, mcu["optimization"]],
+    CFLAGS=flags.LANGUAGE,
+    LINKFLAGS=[*machine, "-nostartfiles", "-Wl,--gc-sections"],
 )

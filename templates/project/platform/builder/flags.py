@@ -1,16 +1,16 @@
-"""Compiler and linker settings of a board, from its manifest: one truth for this platform and for vendors' platforms."""
+"""Compiler and linker settings of a board, from its manifest: for this platform and for vendors' platforms."""
 
 import os
 import re
 import shutil
 import subprocess
 
-#: Of all C code.  Contraction is off because fused and separate multiply-adds round differently.
+#: Of C files only (assembly takes the others as well).
+LANGUAGE = ["-std=c99", "-Wconversion"]
+#: Contraction is off because fused and separate multiply-adds round differently.
 COMMON = [
-    "-std=c99",
     "-Wall",
     "-Wextra",
-    "-Wconversion",
     "-ffp-contract=off",
     "-ffunction-sections",
     "-fdata-sections",
@@ -39,7 +39,7 @@ def _gcc(settings):
     programs = {name: prefix + tool for name, tool in (("CC", "gcc"), ("LINK", "gcc"), ("AS", "gcc"), ("AR", "gcc-ar"))}
     programs.update(RANLIB=prefix + "gcc-ranlib", OBJCOPY=prefix + "objcopy", SIZETOOL=prefix + "size")
     missing = [] if shutil.which(programs["CC"]) else [programs["CC"]]
-    link = machine + ["-nostartfiles", "-nodefaultlibs", "-Wl,--no-warn-rwx-segments"]
+    link = [*machine, "-nostartfiles", "-nodefaultlibs", "-Wl,--no-warn-rwx-segments"]
     return Toolchain("gcc", settings, programs, machine, link, missing)
 
 
@@ -50,7 +50,8 @@ def _library_folders(gcc):
         command = gcc + list(options) + ["-x", "c", os.devnull]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stderr
 
-    listed = re.search(r"<\.\.\.> search starts here:\n(.*?)End of search list", ask("-E", "-v", "-o", os.devnull), re.DOTALL)
+    text = ask("-E", "-v", "-o", os.devnull)
+    listed = re.search(r"<\.\.\.> search starts here:\n(.*?)End of search list", text, re.DOTALL)
     headers = [os.path.realpath(line.strip()) for line in listed.group(1).splitlines()]
     headers = [folder for folder in headers if os.path.isfile(os.path.join(folder, "math.h"))]
     words = ask("-###", "-o", os.devnull).replace('"', " ").split()
@@ -68,9 +69,9 @@ def _clang(settings):
     missing += [] if shutil.which(gcc) else [gcc]
     machine = settings["machine_flags"]
     flags = list(machine)
-    link = machine + ["-nostdlib", "-fuse-ld=" + (shutil.which(lld[0]) if lld else "lld")]
+    link = [*machine, "-nostdlib", "-fuse-ld=" + (shutil.which(lld[0]) if lld else "lld")]
     if not missing:
-        headers, libraries = _library_folders([gcc] + settings["gcc_machine_flags"])
+        headers, libraries = _library_folders([gcc, *settings["gcc_machine_flags"]])
         for folder in headers:
             flags += ["-isystem", folder]
         link += libraries
@@ -93,5 +94,6 @@ def choose(mcu, wanted=""):
         for toolchain in offered:
             if toolchain.kind == wanted:
                 return toolchain
-        raise SystemExit("the board offers no toolchain %r; it has: %s" % (wanted, ", ".join(t.kind for t in offered)))
+        kinds = ", ".join(toolchain.kind for toolchain in offered)
+        raise SystemExit(f"the board offers no toolchain {wanted!r}; it has: {kinds}")
     return next((toolchain for toolchain in offered if not toolchain.missing), offered[0])

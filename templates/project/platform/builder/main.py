@@ -3,7 +3,7 @@
 import os
 import sys
 
-from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Builder, Default, DefaultEnvironment
+from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Default, DefaultEnvironment
 
 env = DefaultEnvironment()
 board = env.BoardConfig()
@@ -14,14 +14,13 @@ import flags  # noqa: E402
 mcu = board.get("mcu_gen")
 toolchain = flags.choose(mcu, board.get("build.toolchain", "") or os.environ.get("MCU_GEN_TOOLCHAIN", ""))
 if toolchain.missing and not env.IsCleanTarget():
-    sys.stderr.write(
-        "Error: %s not found on PATH; on Debian or Ubuntu: sudo apt-get install --no-install-recommends %s\n"
-        % (", ".join(toolchain.missing), " ".join(toolchain.settings["apt"]))
-    )
+    missing, packages = ", ".join(toolchain.missing), " ".join(toolchain.settings["apt"])
+    sys.stderr.write(f"Error: {missing} not found on PATH; on Debian or Ubuntu: sudo apt-get install {packages}\n")
     env.Exit(1)
 
 optimization = board.get("build.optimization", mcu.get("optimization", "-O2"))
 stack_flags = ["-fstack-usage"] + (["-fcallgraph-info=su"] if toolchain.kind == "gcc" else [])
+map_file = os.path.join("$BUILD_DIR", "${PROGNAME}.map")
 if env.get("PROGNAME", "program") == "program":
     env.Replace(PROGNAME="firmware")
 env.Replace(
@@ -31,24 +30,15 @@ env.Replace(
     SIZECHECKCMD="$SIZETOOL -A -d $SOURCES",
     SIZEPROGREGEXP=r"^(?:\.vectors|\.text|\.rodata|\.data)\s+(\d+).*",
     SIZEDATAREGEXP=r"^(?:\.stack|\.data|\.bss)\s+(\d+).*",
-    **toolchain.programs
+    **toolchain.programs,
 )
 env.Append(
     ASFLAGS=toolchain.flags,
     ASPPFLAGS=["-x", "assembler-with-cpp"],
-    CFLAGS=["-std=c99", "-Wconversion"],
-    CCFLAGS=toolchain.flags
-    + [flag for flag in flags.COMMON if flag not in ("-std=c99", "-Wconversion")]
-    + [optimization, "-Werror"]
-    + stack_flags,
-    LINKFLAGS=toolchain.link
-    + ["-g", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-Map," + os.path.join("$BUILD_DIR", "${PROGNAME}.map")],
+    CFLAGS=flags.LANGUAGE,
+    CCFLAGS=[*toolchain.flags, *flags.COMMON, optimization, "-Werror", *stack_flags],
+    LINKFLAGS=[*toolchain.link, "-g", "-Wl,--gc-sections", "-Wl,--build-id=none", f"-Wl,-Map,{map_file}"],
     LIBS=[flag[2:] for flag in toolchain.settings["libs"]],
-    BUILDERS={
-        "ElfToBin": Builder(
-            action=env.VerboseAction("$OBJCOPY -O binary $SOURCES $TARGET", "Building $TARGET"), suffix=".bin"
-        )
-    },
 )
 
 if "nobuild" in COMMAND_LINE_TARGETS:
@@ -63,16 +53,15 @@ env.AddPlatformTarget(
 )
 
 protocol = env.subst("$UPLOAD_PROTOCOL")
-emulator = '"$PYTHONEXE" "%s"' % os.path.join(platform_dir, "emulator.py")
-arguments = '"%s" "$PROJECT_DIR"' % os.path.join(platform_dir, "boards", env["BOARD"] + ".json")
+manifest = os.path.join(platform_dir, "boards", env["BOARD"] + ".json")
 if protocol == "emulator":
-    env.Replace(UPLOADCMD="%s start %s $SOURCE" % (emulator, arguments))
-    env.AddCustomTarget("stop", None, "%s stop %s" % (emulator, arguments), "Stop", "Stop the emulator that upload started")
+    script = '"$PYTHONEXE" "{}"'.format(os.path.join(platform_dir, "emulator.py"))
+    env.Replace(UPLOADCMD=f'{script} start "{manifest}" "$PROJECT_DIR" $SOURCE')
+    stop = f'{script} stop "{manifest}" "$PROJECT_DIR"'
+    env.AddCustomTarget("stop", None, stop, "Stop", "Stop the emulator that upload started")
 elif protocol == "openocd":
-    env.Replace(
-        UPLOADCMD="openocd %s -c \"program {$SOURCE} verify reset exit\""
-        % " ".join('"%s"' % argument for argument in board.get("upload.openocd"))
-    )
+    arguments = " ".join(f'"{argument}"' for argument in board.get("upload.openocd"))
+    env.Replace(UPLOADCMD=f'openocd {arguments} -c "program {{$SOURCE}} verify reset exit"')
 env.AddPlatformTarget("upload", elf, [env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")], "Upload")
 
 Default([program, "checkprogsize"] if "nobuild" not in COMMAND_LINE_TARGETS else [elf])
