@@ -133,4 +133,126 @@ static inline int32_t mg_tap_end(int32_t origin, int32_t dilation, int32_t taps,
     return origin >= size ? 0 : mg_min_s32((size - origin + dilation - 1) / dilation, taps);
 }
 
+/* Leading zero bits of x; x is not 0. */
+static inline int32_t mg_clz_u32(uint32_t x) {
+#if defined(__GNUC__) || defined(__clang__)
+    return __builtin_clz((unsigned)x);
+#else
+    int32_t n = 0;
+    while ((x & 0x80000000u) == 0u) {
+        x <<= 1;
+        n++;
+    }
+    return n;
+#endif
+}
+
+/* x rounded to nearest, halves away from zero, saturated to [low, high]; NaN gives low.  |low| and |high| are below 2^23. */
+static inline int32_t mg_round_clamp_f32(float x, int32_t low, int32_t high) {
+    int32_t whole;
+    float rest;
+    if (!(x > (float)low)) {
+        return low;
+    }
+    if (x >= (float)high) {
+        return high;
+    }
+    whole = (int32_t)x;
+    rest = x - (float)whole; /* exact */
+    return whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0);
+}
+
+static inline float mg_f32_from_bits(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint32_t mg_bits_from_f32(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* The half with the bits h, exactly. */
+static inline float mg_f32_from_f16(uint16_t h) {
+    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
+    const uint32_t rest = (uint32_t)(h & 0x7fffu) << 13;
+    if (rest >= 0x0f800000u) { /* infinity, NaN */
+        return mg_f32_from_bits(sign | 0x7f800000u | rest);
+    }
+    return mg_f32_from_bits(sign | rest) * 0x1p112f; /* corrects the bias of the exponent; subnormal halves as well */
+}
+
+/* exp, tanh and the logistic function from +, *, / and fma alone: the same bits on every core, and at most 1 (exp) or 2 units in
+ * the last place from the true value.  Polynomials: minimax fits on the reduced intervals. */
+
+/* exp(x).  x = n ln 2 + r, |r| <= ln(2) / 2; exp(r) = 1 + r + r^2 q(r). */
+static inline float mg_expf(float x) {
+    const float bounded = x > 89.0f ? 89.0f : (x < -104.0f ? -104.0f : x); /* beyond: infinity and 0 */
+    const float shifted = mg_fmaf(bounded, 0x1.715476p+0f, 0x1.8p+23f);     /* n in the low bits */
+    const float n = shifted - 0x1.8p+23f;
+    const float r = mg_fmaf(n, -0x1.7f7d1cp-20f, mg_fmaf(n, -0x1.62e4p-1f, bounded));
+    const float near_one = 1.0f + r; /* what its rounding lost is added with the small terms */
+    const int32_t exponent = (int32_t)(mg_bits_from_f32(shifted) - 0x4b400000u);
+    const int32_t half = mg_asr_s32(exponent, 1); /* 2^n in two factors, each a normal number */
+    float q = mg_fmaf(0x1.6db426p-10f, r, 0x1.123b56p-7f);
+    q = mg_fmaf(q, r, 0x1.55545ep-5f);
+    q = mg_fmaf(q, r, 0x1.55548ep-3f);
+    q = mg_fmaf(q, r, 0.5f);
+    q = near_one + mg_fmaf(q, r * r, r - (near_one - 1.0f));
+    return q * mg_f32_from_bits((uint32_t)(half + 127) << 23) * mg_f32_from_bits((uint32_t)(exponent - half + 127) << 23);
+}
+
+/* tanh(x): an odd polynomial near 0, where 1 - 2 / (exp(2x) + 1) would cancel. */
+static inline float mg_tanhf(float x) {
+    const float magnitude = x < 0.0f ? -x : x;
+    if (magnitude < 0.625f) {
+        const float z = x * x;
+        float p = mg_fmaf(-0x1.76abf6p-8f, z, 0x1.5256cep-6f);
+        p = mg_fmaf(p, z, -0x1.b84448p-5f);
+        p = mg_fmaf(p, z, 0x1.110768p-3f);
+        p = mg_fmaf(p, z, -0x1.555534p-2f);
+        return mg_fmaf(x * z, p, x);
+    } else {
+        const float y = 1.0f - 2.0f / (mg_expf(magnitude + magnitude) + 1.0f);
+        return x < 0.0f ? -y : y;
+    }
+}
+
+/* 1 / (1 + exp(-x)), without cancellation and overflow for negative x. */
+static inline float mg_logisticf(float x) {
+    const float e = mg_expf(x < 0.0f ? x : -x);
+    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
+/* Widens n int8 to a column of int16 for mg_mk_s8_2x2, filled up with zeros to a multiple of 4.  The order within four numbers
+ * is the instruction set's affair: only the micro-kernel reads a column. */
+static inline void mg_widen_s8(int16_t *column, const int8_t *x, int32_t n) {
+    int32_t i = 0;
+    for (; i < n; i++) {
+        column[i] = x[i];
+    }
+    for (; i % 4 != 0; i++) {
+        column[i] = 0;
+    }
+}
+
+/* Micro-kernel, 2 x 2 block of an int8 matrix product: sum[2 * i + j] += w[i] . column[j] over `depth` numbers, a multiple of 4.
+ * Rows of weights lie as they are in memory, at 4-byte aligned addresses. */
+static inline void mg_mk_s8_2x2(const int8_t *w0, const int8_t *w1, const int16_t *column0, const int16_t *column1,
+                                int32_t depth, int32_t sum[4]) {
+    uint32_t s00 = (uint32_t)sum[0], s01 = (uint32_t)sum[1], s10 = (uint32_t)sum[2], s11 = (uint32_t)sum[3];
+    for (int32_t k = 0; k < depth; k++) {
+        s00 += (uint32_t)((int32_t)w0[k] * (int32_t)column0[k]);
+        s01 += (uint32_t)((int32_t)w0[k] * (int32_t)column1[k]);
+        s10 += (uint32_t)((int32_t)w1[k] * (int32_t)column0[k]);
+        s11 += (uint32_t)((int32_t)w1[k] * (int32_t)column1[k]);
+    }
+    sum[0] = (int32_t)s00;
+    sum[1] = (int32_t)s01;
+    sum[2] = (int32_t)s10;
+    sum[3] = (int32_t)s11;
+}
+
 #endif
