@@ -4,9 +4,10 @@ Two buffers that live at the same time are disjoint, or an :class:`~mcu_gen.plan
 one may reach into the upper one.  Both cases are the same inequality, ``offset[j] >= offset[i] + gap[i][j]`` when ``i``
 lies below ``j``, so every algorithm here works on gaps only.
 
-:func:`pack` takes the best of first-fit packings by several keys (Pisarchyk and Lee 2020: greedy by size), improves it
-by hill climbing, and closes the rest by branch and bound (:mod:`mcu_gen.plan.search`).  It stops as soon as the lower
-bound is reached, and all budgets are counts, so the result is the same on every machine.
+:func:`place` takes the best of first-fit packings by several keys (Pisarchyk and Lee 2020: greedy by size) and
+sweeps through time (:mod:`mcu_gen.plan.sweep`), improves it by branch and bound (:mod:`mcu_gen.plan.search`), and
+where that is cut short by hill climbing and a longer search.  It stops as soon as the lower bound is reached.  All
+budgets are counts, so the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from dataclasses import dataclass
 
 from mcu_gen.plan.packing import Packing
 from mcu_gen.plan.search import improve
+from mcu_gen.plan.sweep import tighten
 from mcu_gen.plan.types import ALIGN, Buffer, Overlap
 
 #: Gap evaluations that hill climbing may spend.
-CLIMB_BUDGET = 400_000
+CLIMB_BUDGET = 2_000_000
 #: Work units (buffers looked at) that branch and bound may spend.
 SEARCH_BUDGET = 1_500_000
 
@@ -49,12 +51,12 @@ def _orders(packing: Packing) -> Iterator[list[int]]:
 
 
 def _climb(packing: Packing, order: list[int], best: list[int], budget: int) -> list[int]:
-    """Hill climbing over first-fit sequences: a buffer at the top, or one it lives with, moves to the front."""
+    """Hill climbing over first-fit sequences: a buffer at the top, or one it lives with, moves towards the front."""
     rng = random.Random(0)
     n = len(order)
     cost = n + sum(len(g) for g in packing.gap)
-    end = packing.end(best)
-    current = best
+    current = packing.first_fit(order)
+    end = packing.end(current)
     for _ in range(budget // max(1, cost)):
         if end <= packing.lower_bound:
             break
@@ -67,7 +69,7 @@ def _climb(packing: Packing, order: list[int], best: list[int], budget: int) -> 
         offsets = packing.first_fit(trial)
         if packing.end(offsets) <= end:
             order, current, end = trial, offsets, packing.end(offsets)
-    return current
+    return current if end < packing.end(best) else best
 
 
 @dataclass(frozen=True)
@@ -95,23 +97,21 @@ def place(
     greedy by size, and ends with the last byte in use.
     """
     packing, disjoint = Packing(buffers, overlaps), Packing(buffers, ())
-    best: list[int] = []
-    best_order: list[int] = []
-    greedy = -1
-    for variant in (disjoint, packing):
-        for order in _orders(variant):
-            offsets = variant.first_fit(order)
-            if greedy < 0:
-                greedy = variant.end(offsets)
-            if not best or packing.end(offsets) < packing.end(best):
-                best, best_order = offsets, order
-    best = _climb(packing, best_order, best, climb_budget)
+    tried = [(variant.first_fit(order), order) for variant in (disjoint, packing) for order in _orders(variant)]
+    greedy = disjoint.end(tried[0][0])
+    best, greedy_order = min(tried, key=lambda t: packing.end(t[0]))
+    if packing.end(best) > packing.lower_bound:
+        best = tighten(packing, best)
     optimal = packing.end(best) <= packing.lower_bound
+    if not optimal:  # a short search closes small graphs at once
+        best, optimal = improve(packing, best, search_budget // 10)
     if not optimal:
+        for order in (greedy_order, packing.by_offset(best)):
+            best = _climb(packing, order, best, climb_budget // 2)
         best, optimal = improve(packing, best, search_budget)
     names = {b.name: o for b, o in zip(packing.buffers, best, strict=True)}
     offsets_by_name = {b.name: names.get(b.name, 0) for b in buffers}
-    return Placement(offsets_by_name, packing.end(best), packing.lower_bound, max(greedy, 0), optimal)
+    return Placement(offsets_by_name, packing.end(best), packing.lower_bound, greedy, optimal)
 
 
 def pack(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> tuple[Mapping[str, int], int]:

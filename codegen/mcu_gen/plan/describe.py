@@ -50,8 +50,8 @@ def _steps(plan: Plan) -> list[dict[str, Any]]:
 def plan_data(plan: Plan) -> dict[str, Any]:
     """The plan as JSON-ready data, with the keys of the command-line contract and more.
 
-    Sizes are bytes.  ``first`` and ``last`` are steps: -1 is before the first one (inputs), the number of steps is after
-    the last one (outputs).  ``flash_bytes`` counts weights and tables; code is known after linking.
+    Sizes are bytes.  ``first`` and ``last`` are steps: -1 is before the first one (inputs), the number of steps is
+    after the last one (outputs).  ``flash_bytes`` counts weights and tables; code is known after linking.
     ``live_bytes`` of a step is the plain sum of the tensors alive, from which overlaps may take some away.
     """
     step, top = peak(plan.buffers, plan.offsets)

@@ -53,11 +53,15 @@ class Packing:
             if self.buffers[above].last == self.buffers[below].first:
                 pairs.setdefault(self.buffers[above].last, []).append((above, below, lead))
         sections: list[Section] = []
-        for t, live in by_step.items():
-            plain = t not in pairs
-            covered = any(set(live) <= set(by_step.get(u, ())) and u not in pairs for u in (t - 1, t + 1))
-            if not (plain and covered and (set(live) != set(by_step.get(t - 1, ())) or t > first)):
-                sections.append(Section(tuple(live), tuple(pairs.get(t, ()))))
+        previous: set[int] | None = None
+        for t in range(first, last + 1):
+            live = set(by_step[t])
+            if t not in pairs:
+                beside = [set(by_step[u]) for u in (t - 1, t + 1) if u in by_step and u not in pairs]
+                if live == previous or any(live < other for other in beside):
+                    continue
+                previous = live
+            sections.append(Section(tuple(by_step[t]), tuple(pairs.get(t, ()))))
         return sections
 
     def section_bound(self, section: Section) -> int:
@@ -92,9 +96,17 @@ class Packing:
                 (offsets[b] - g, offsets[b] + self.gap[b][x]) for b, g in gaps.items() if offsets[b] >= 0
             )
             position = 0
-            for low, high in forbidden:
+            for low, high in forbidden:  # open intervals in which x may not start
                 if position <= low:
                     break
                 position = max(position, high)
             offsets[x] = position
         return offsets
+
+    def pushed_down(self, offsets: Sequence[int]) -> list[int]:
+        """A packing with no offset higher, from one that is legal: first fit in the order of the offsets."""
+        return self.first_fit(self.by_offset(offsets))
+
+    def by_offset(self, offsets: Sequence[int]) -> list[int]:
+        """Buffers by offset; an output that starts where its input starts comes before it."""
+        return sorted(range(len(offsets)), key=lambda i: (offsets[i], -self.buffers[i].first))

@@ -12,6 +12,7 @@ from mcu_gen.plan.arena import Placement, place, violations
 from mcu_gen.plan.constants import constant_bytes
 from mcu_gen.plan.liveness import Program, lifetimes, program, scratch_name
 from mcu_gen.plan.order import best_order
+from mcu_gen.plan.packing import Packing
 from mcu_gen.plan.types import Buffer, Overlap, Plan, Step
 from mcu_gen.targets import Target
 
@@ -34,16 +35,17 @@ def peak(buffers: Mapping[str, Buffer], offsets: Mapping[str, int]) -> tuple[int
 
 def _pack(prog: Program) -> tuple[Sequence[int], dict[str, Buffer], list[Overlap], Placement]:
     """The better of the order with the smallest sum of live bytes and the order of the graph, after packing."""
-    order = best_order(prog)
-    buffers, overlaps = lifetimes(prog, order.tasks)
+    order = best_order(prog).tasks
+    buffers, overlaps = lifetimes(prog, order)
     placement = place(list(buffers.values()), overlaps)
     own = tuple(range(len(prog.tasks)))
-    if order.tasks != own and placement.arena_bytes > placement.lower_bound:
+    if order != own:
         own_buffers, own_overlaps = lifetimes(prog, own)
-        own_placement = place(list(own_buffers.values()), own_overlaps)
-        if own_placement.arena_bytes < placement.arena_bytes:
-            return own, own_buffers, own_overlaps, own_placement
-    return order.tasks, buffers, overlaps, placement
+        if Packing(own_buffers.values(), own_overlaps).lower_bound < placement.arena_bytes:
+            own_placement = place(list(own_buffers.values()), own_overlaps)
+            if own_placement.arena_bytes < placement.arena_bytes:
+                return own, own_buffers, own_overlaps, own_placement
+    return order, buffers, overlaps, placement
 
 
 def make_plan(graph: Graph, target: Target, *, max_ram: int | None = None, select: Select = cheapest) -> Plan:

@@ -4,9 +4,10 @@ Any packing can be pushed down until every buffer rests on another one or on the
 in the order of their offsets.  The search builds exactly these: the next buffer is placed at the lowest offset that the
 buffers below it allow, never under the one before.  A branch dies when
 
-- some step cannot hold its remaining buffers below the bound (they all lie above the current offset),
+- some step cannot hold its remaining buffers below the best arena known (each has a lowest offset, and those of one
+  step are jobs on one machine: earliest release date first),
 - another buffer would fit completely below the one about to be placed (then moving it there is no worse),
-- it only swaps two buffers that do not touch and start at the same offset.
+- the same buffers remain, with the same lowest offsets, as in a branch that was searched before.
 
 The scheme follows MiniMalloc (Moffitt 2023), extended by overlaps.
 """
@@ -15,8 +16,8 @@ from __future__ import annotations
 
 from mcu_gen.plan.packing import Packing
 
-#: More buffers than this are left to the heuristics.
-MAX_BUFFERS = 400
+#: Per remaining buffer the lowest offset that it can still get.
+_Lows = dict[int, int]
 
 
 class _Search:
@@ -30,37 +31,59 @@ class _Search:
         self.placed = [False] * self.count
         self.offsets = [0] * self.count
         self.cost = self.count + sum(len(s.live) for s in packing.sections)
+        self.seen: set[tuple[int, ...]] = set()
 
-    def candidates(self, level: int, last: int) -> list[int]:
-        """Buffers to place next, in the order in which they are tried."""
-        p = self.p
-        open_ = [i for i in range(self.count) if not self.placed[i]]
-        roof = min(self.low[i] + p.size[i] for i in open_)
-        chosen = []
-        for i in open_:
-            low = self.low[i]
-            if low < level or low >= roof:
-                continue
-            if low == level and last >= 0 and i < last and i not in p.gap[last]:
-                continue
-            chosen.append(i)
-        return sorted(chosen, key=lambda i: (self.low[i], -p.size[i] * (1 + len(p.gap[i])), i))
+    def lows(self, level: int) -> _Lows | None:
+        """Lowest offsets of the remaining buffers when nothing may start below ``level``, or None when one has none.
 
-    def feasible(self, level: int) -> bool:
-        """Whether every step can hold what is still to be placed, below the best arena known."""
-        p, limit = self.p, self.end - 1
+        A buffer that the placed ones would let start below ``level`` must come to rest on one still to be placed.
+        """
+        lows: _Lows = {}
         for i in range(self.count):
-            if not self.placed[i] and max(level, self.low[i]) + p.bytes[i] > limit:
-                return False
+            if self.placed[i]:
+                continue
+            lows[i] = self.low[i]
+            if lows[i] < level:
+                rests = [max(level, self.low[j]) + self.p.gap[j][i] for j in self.p.gap[i] if not self.placed[j]]
+                if not rests:
+                    return None
+                lows[i] = min(rests)
+            if lows[i] + self.p.bytes[i] >= self.end:
+                return None
+        return lows
+
+    def fits(self, lows: _Lows) -> bool:
+        """Whether every step can hold what is still to be placed, below the best arena known."""
+        p = self.p
         for section in p.sections:
             live = [i for i in section.live if not self.placed[i]]
             if len(live) < 2:
                 continue
-            floor = max(level, min(self.low[i] for i in live))
+            live.sort(key=lows.__getitem__)
             slack = max(p.size[i] - p.bytes[i] for i in live)
-            if floor + p.section_extent(section, live) - slack > limit:
+            if section.pairs:
+                top = lows[live[0]] + p.section_extent(section, live)
+            else:
+                top = 0
+                for i in live:
+                    top = max(top, lows[i]) + p.size[i]
+            if top - slack >= self.end:
                 return False
         return True
+
+    def options(self, level: int) -> list[int]:
+        """Buffers that may be placed next, the most promising last; empty when the branch is dead."""
+        state = (level, *(-1 if placed else low for placed, low in zip(self.placed, self.low, strict=True)))
+        if state in self.seen:
+            return []
+        self.seen.add(state)
+        lows = self.lows(level)
+        if lows is None or not self.fits(lows):
+            return []
+        size = self.p.size
+        roof = min(self.low[i] + size[i] for i in lows)
+        chosen = [i for i in lows if level <= self.low[i] < roof]
+        return sorted(chosen, key=lambda i: (-self.low[i], size[i] * (1 + len(self.p.gap[i])), -i))
 
     def put(self, i: int) -> list[tuple[int, int]]:
         """Places a buffer; returns the lows that have to be restored."""
@@ -75,7 +98,7 @@ class _Search:
 
     def run(self) -> bool:
         """Depth-first search; True when it was complete or the lower bound is reached."""
-        frames: list[tuple[list[int], int, list[tuple[int, int]]]] = [(self.candidates(0, -1)[::-1], -1, [])]
+        frames: list[tuple[list[int], int, list[tuple[int, int]]]] = [(self.options(0), -1, [])]
         while frames:
             todo, owner, undo = frames[-1]
             if not todo:
@@ -89,25 +112,24 @@ class _Search:
             self.budget -= self.cost
             if self.budget < 0:
                 return False
-            level = self.low[i]
+            if self.low[i] + self.p.bytes[i] >= self.end:
+                continue
             saved = self.put(i)
-            options: list[int] = []
-            if len(frames) == self.count:
-                end = self.p.end(self.offsets)
-                if end < self.end:
-                    self.end, self.best = end, list(self.offsets)
-                    if end <= self.p.lower_bound:
-                        return True
-            elif self.feasible(level):
-                options = self.candidates(level, i)[::-1]
-            frames.append((options, i, saved))
+            following: list[int] = []
+            if len(frames) < self.count:
+                following = self.options(self.offsets[i])
+            elif self.p.end(self.offsets) < self.end:
+                self.end, self.best = self.p.end(self.offsets), list(self.offsets)
+                if self.end <= self.p.lower_bound:
+                    return True
+            frames.append((following, i, saved))
         return True
 
 
 def improve(packing: Packing, best: list[int], budget: int) -> tuple[list[int], bool]:
     """A packing smaller than ``best`` if the budget finds one, and whether the result is proven to be the smallest."""
-    if not packing.buffers or len(packing.buffers) > MAX_BUFFERS:
-        return best, not packing.buffers
+    if packing.end(best) <= packing.lower_bound:
+        return best, True
     search = _Search(packing, best, budget)
     complete = search.run()
-    return search.best, complete
+    return search.best, complete or search.end <= packing.lower_bound
