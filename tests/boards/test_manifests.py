@@ -30,7 +30,7 @@ def test_a_shipped_manifest_obeys_every_rule(target: Any) -> None:
     assert target.ram_bytes == target.manifest["upload"]["maximum_ram_size"]
     assert target.flash_bytes == target.manifest["upload"]["maximum_size"]
     for header in target.simd:
-        assert re.fullmatch(r"[a-z0-9_]+\.h", header)
+        assert (resource_dir("firmware") / "simd" / f"{header}.h").is_file()
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t.emulators], ids=[t.name for t in TARGETS if t.emulators])

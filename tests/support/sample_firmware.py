@@ -94,10 +94,10 @@ __attribute__((noinline)) static void loop(uint32_t n) {
 }
 
 /* Touches `depth` bytes of stack, and a little more. */
-__attribute__((noinline)) static uint32_t dig(uint32_t depth) {
+__attribute__((noinline)) static uint32_t dig(uint32_t depth, volatile const uint8_t *above) {
     volatile uint8_t hole[64];
-    hole[0] = (uint8_t)depth;
-    const uint32_t below = depth <= sizeof hole ? 0u : dig(depth - (uint32_t)sizeof hole);
+    hole[0] = (uint8_t)(depth + above[0]);
+    const uint32_t below = depth <= sizeof hole ? 0u : dig(depth - (uint32_t)sizeof hole, hole);
     return below + hole[0];
 }
 
@@ -131,7 +131,7 @@ int main(void) {
     print("\\nS");
     number(hal_stack_used());
     number(hal_stack_reserved());
-    (void)dig(512);
+    (void)dig(512, (const uint8_t *)tiny_output(0));
     print("\\nS");
     number(hal_stack_used());
     number(hal_stack_reserved());

@@ -32,6 +32,7 @@ class _Code:
     """What the disassembly says of one function."""
 
     name: str
+    address: int
     frame: int = 0
     dynamic: bool = False
     calls: set[int] = field(default_factory=set)
@@ -90,7 +91,7 @@ def stack_bound(text: str, image: Image, folder: Path, root: str = "Reset_Handle
     codes, taken = _parse(text, {f.address for f in image.functions})
     frames = compiler_frames(folder)
     callers = indirect_callers(folder)
-    names = {address: code.name for address, code in codes.items()}
+    names = {address: code.name.split(".")[0] for address, code in codes.items()}
     size: dict[int, int] = {}
     dynamic: set[int] = set()
     edges: dict[int, set[int]] = {}
@@ -178,7 +179,7 @@ def _parse(text: str, functions: set[int]) -> tuple[dict[int, _Code], set[int]]:
         if symbol:
             address = int(symbol.group(1), 16)
             if address in functions or current is None:
-                current = codes.setdefault(address, _Code(symbol.group(2)))
+                current = codes.setdefault(address, _Code(symbol.group(2), address))
                 low_halves = {}
             continue
         found = _INSTRUCTION.match(line)
@@ -188,9 +189,8 @@ def _parse(text: str, functions: set[int]) -> tuple[dict[int, _Code], set[int]]:
         _frame(current, mnemonic, operands)
         _flow(current, mnemonic, operands, functions)
         _addresses(mnemonic, operands, low_halves, taken, functions)
-    for address, code in codes.items():
+    for code in codes.values():
         code.calls &= set(codes)
-        code.calls.discard(address)
         for callee in [c for c in code.calls if codes[c].name.startswith("__riscv_save_")]:
             # Such a helper makes its caller's frame and returns with the stack pointer moved.
             code.frame += codes[callee].frame
@@ -229,7 +229,10 @@ def _frame(code: _Code, mnemonic: str, operands: str) -> None:
 def _flow(code: _Code, mnemonic: str, operands: str, functions: set[int]) -> None:
     if _JUMPS.match(mnemonic):
         if target := _TARGET.search(operands):
-            code.calls.add(int(target.group(1), 16))
+            callee = int(target.group(1), 16)
+            if callee == code.address and mnemonic not in ("bl", "blx", "jal", "call"):
+                return  # a loop that starts where the function does
+            code.calls.add(callee)
         elif mnemonic == "blx":
             code.indirect = True
     elif (
