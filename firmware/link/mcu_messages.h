@@ -87,6 +87,8 @@ typedef struct {
     uint8_t tick_kind;
     /* 0 where a tick is no time */
     uint32_t ticks_per_ms;
+    /* ticks that measuring nothing gives; contained in all ticks */
+    uint32_t tick_overhead;
     /* address of the bulk memory */
     uint64_t harness_base;
     /* 0 where there is none */
@@ -106,6 +108,7 @@ static inline void mcu_hello_answer_write(mcu_writer *w, const mcu_hello_answer 
     mcu_put_u16(w, m->outputs);
     mcu_put_u8(w, m->tick_kind);
     mcu_put_u32(w, m->ticks_per_ms);
+    mcu_put_u32(w, m->tick_overhead);
     mcu_put_u64(w, m->harness_base);
     mcu_put_u32(w, m->harness_bytes);
     mcu_put_u32(w, m->stack_reserved);
@@ -169,7 +172,7 @@ static inline int mcu_write_input_request_read(mcu_reader *r, mcu_write_input_re
 typedef struct {
     /* of the network, 0 = ok */
     int32_t status;
-    /* of the inference alone */
+    /* of the network alone */
     uint64_t ticks;
 } mcu_infer_answer;
 
@@ -254,7 +257,7 @@ typedef struct {
     /* samples done; less than asked where the status is not 0 */
     uint32_t done;
     int32_t status;
-    /* of all inferences together, without copying */
+    /* of all inferences together, without copying; each contains the overhead */
     uint64_t ticks;
 } mcu_infer_bulk_answer;
 
@@ -317,15 +320,12 @@ static inline int mcu_profile_request_read(mcu_reader *r, mcu_profile_request *m
 }
 
 typedef struct {
-    /* ticks of an empty layer, already subtracted */
-    uint32_t overhead;
     const uint64_t *ticks;
     /* elements */
     uint32_t ticks_count;
 } mcu_profile_answer;
 
 static inline void mcu_profile_answer_write(mcu_writer *w, const mcu_profile_answer *m) {
-    mcu_put_u32(w, m->overhead);
     mcu_put_u64s(w, m->ticks, m->ticks_count);
 }
 

@@ -18,8 +18,7 @@ void mcu_layer_hook(uint16_t layer, const void *output, uint32_t bytes) {
         h->count = 0u;
     }
     if (layer < MCU_MAX_LAYERS) {
-        const uint64_t spent = now - h->last;
-        h->ticks[layer] = spent > mcu_measure.overhead ? spent - mcu_measure.overhead : 0u;
+        h->ticks[layer] = now - h->last;
         h->count = layer + 1u;
     }
     if (layer == mcu_measure.layer) {

@@ -20,7 +20,8 @@ static MCU_HARNESS_DATA struct {
     uint8_t *bulk; /* memory for bulk data */
     uint32_t bulk_bytes;
     uint32_t frames, errors, inferences;
-    uint8_t answered; /* the request has its answer */
+    uint32_t tick_overhead; /* ticks of an empty segment */
+    uint8_t answered;       /* the request has its answer */
     uint8_t exit_wanted, exit_status;
     uint8_t guard_broken; /* a guard byte had changed at some time; a reset repairs the bytes and not this */
 } server;
@@ -78,17 +79,14 @@ static void reset_network(void) {
     server.model->reset();
 }
 
-/* One inference; adds the ticks of the network alone. */
+/* One inference; adds the ticks of the network and of the measurement itself, which HELLO tells. */
 static int infer(uint64_t *ticks) {
     mcu_measure.hooks = NULL;
     const uint64_t start = hal_ticks();
     mcu_measure.start = start;
     const int status = server.model->invoke();
-    uint64_t spent = hal_ticks() - start;
-    uint64_t other = mcu_measure.overhead;
-    if (mcu_measure.hooks != NULL) other += mcu_measure.hooks->inside;
-    spent = spent > other ? spent - other : 0u;
-    *ticks += spent;
+    *ticks += hal_ticks() - start;
+    if (mcu_measure.hooks != NULL) *ticks -= mcu_measure.hooks->inside;
     server.inferences++;
     return status;
 }
@@ -100,13 +98,13 @@ static int nothing(void) {
 
 static void calibrate(void) {
     int (*volatile call)(void) = nothing;
-    mcu_measure.overhead = UINT32_MAX;
+    server.tick_overhead = UINT32_MAX;
     for (uint32_t i = 0; i < CALIBRATION_RUNS; i++) {
         const uint64_t start = hal_ticks();
         mcu_measure.start = start;
         (void)call();
         const uint64_t spent = hal_ticks() - start;
-        if (spent < mcu_measure.overhead) mcu_measure.overhead = (uint32_t)spent;
+        if (spent < server.tick_overhead) server.tick_overhead = (uint32_t)spent;
     }
 }
 
@@ -132,6 +130,7 @@ static void hello(void) {
         .outputs = (uint16_t)m->num_outputs,
         .tick_kind = MCU_TICK_KIND,
         .ticks_per_ms = MCU_TICKS_PER_MS,
+        .tick_overhead = server.tick_overhead,
         .harness_base = (uint64_t)(uintptr_t)server.bulk,
         .harness_bytes = server.bulk_bytes,
         .stack_reserved = hal_stack_reserved(),
@@ -284,7 +283,7 @@ static void profile(const mcu_profile_request *q) {
     } else if (q->first > h->count) {
         error(MCU_REASON_RANGE, "no such layer");
     } else {
-        const mcu_profile_answer answer = {mcu_measure.overhead, h->ticks + q->first, h->count - q->first};
+        const mcu_profile_answer answer = {h->ticks + q->first, h->count - q->first};
         mcu_profile_answer_write(begin(), &answer);
         end();
     }

@@ -49,14 +49,15 @@ def build_host(dir: Path, *, defines: Sequence[str] = (), sanitize: bool = False
         hints = [apt_hint(["gcc", "libc6-dev"])]
         raise ToolMissingError(f"{compiler or 'a C compiler (cc)'} was not found", where="host build", hints=hints)
     flags = [*_FLAGS, *(_SANITIZE if sanitize else ()), *(f"-D{define}" for define in defines)]
-    flags += [f"-I{path}" for path in _include_folders(folder)]
+    flags += [f"-I{path}" for path in [*_include_folders(folder), resource_dir("firmware") / "hal" / "host"]]
     flags.append(f"-I{resource_dir('firmware') / 'hal' / 'host'}")  # hal_board.h of the host
     sources = _sources(folder)
     objects_dir = folder / ".pio" / "host"
     objects_dir.mkdir(parents=True, exist_ok=True)
     common = hashlib.sha256("\0".join([cc, *flags]).encode())
-    for header in sorted(folder.glob("lib/**/*.h")) + sorted(folder.glob("src/**/*.h")):
-        common.update(str(header.relative_to(folder)).encode() + b"\0" + header.read_bytes())
+    host_headers = sorted((resource_dir("firmware") / "hal" / "host").glob("*.h"))
+    for header in [*sorted(folder.glob("lib/**/*.h")), *sorted(folder.glob("src/**/*.h")), *host_headers]:
+        common.update(str(header).encode() + b"\0" + header.read_bytes())
 
     def compile_one(source: Path) -> Path:
         key = common.copy()

@@ -20,7 +20,7 @@ DTYPES = tuple(np.dtype(n) for n in ("int8", "uint8", "int16", "int32", "int64",
 
 @dataclass(frozen=True)
 class Hello:
-    """What a device says of itself; sizes in bytes."""
+    """What a device says of itself; sizes in bytes.  ``tick_overhead``: ticks that measuring nothing gives."""
 
     network: str
     model_hash: str
@@ -31,6 +31,7 @@ class Hello:
     outputs: int
     tick_kind: TickKind
     ticks_per_ms: int
+    tick_overhead: int
     harness_base: int
     harness_bytes: int
     stack_reserved: int
@@ -169,9 +170,16 @@ class Device:
         """Outputs of the network in its order."""
         return self._tensor_infos(1, self.hello().outputs)
 
+    @property
+    def tick_kind(self) -> TickKind:
+        """What the ticks returned by the methods below are."""
+        kind = self.hello().tick_kind
+        # Without its instruction counter an emulator's clock is neither instructions nor time.
+        return TickKind.UNKNOWN if kind is TickKind.INSTRUCTIONS and self._factor is None else kind
+
     def instructions(self, ticks: int) -> int | None:
-        """``ticks`` as instructions (simulated), or None where the counter of this device counts something else."""
-        return None if self._factor is None else round(ticks * self._factor)
+        """``ticks`` where they are instructions (simulated), None where this device counts something else."""
+        return ticks if self.tick_kind is TickKind.INSTRUCTIONS else None
 
     def stats(self) -> Stats:
         """Stack and guard bytes so far."""
@@ -206,7 +214,8 @@ class Device:
             reset_each: give variable tensors their initial values before each sample.
 
         Returns:
-            the outputs per sample, and the ticks of all inferences together.
+            the outputs per sample, and the ticks of all inferences together without the overhead of measuring (see
+            :attr:`tick_kind`).
         """
         if self._bulk is not None and self.hello().harness_bytes:
             return self._infer_bulk(batch, self._bulk, reset_each)
@@ -221,13 +230,11 @@ class Device:
 
     def profile(self) -> list[int]:
         """Ticks per layer of the last inference, the call of each layer's hook included (builds with hooks)."""
-        ticks: list[int] = []
+        ticks = self._session.request("PROFILE", first=0)["ticks"]
         layers = self.hello().layers
-        while True:
-            ticks += self._session.request("PROFILE", first=len(ticks))["ticks"]
-            if len(ticks) >= layers:
-                return ticks
+        if len(ticks) != layers:
             raise DeviceError(f"the device recorded {len(ticks)} of {layers} layers", where=self.name)
+        return [self._ticks(t, 1) for t in ticks]
 
     def capture(self, layer: int, inputs: Sequence[np.ndarray]) -> bytes:
         """One inference; the bytes of the output of ``layer``, as its kernel left them (builds with hooks)."""
@@ -280,6 +287,14 @@ class Device:
                 deadline = self._transfer_s(len(piece))
                 self._session.request("WRITE_INPUT", deadline_s=deadline, tensor=tensor, offset=offset, data=piece)
 
+    def _ticks(self, raw: int, segments: int) -> int:
+        """Ticks without the overhead of measuring; instructions where the board's manifest says how.
+
+        Rounded before the overhead is subtracted: both are whole instructions seen through a coarser or finer clock.
+        """
+        factor = 1 if self._factor is None else self._factor
+        return max(0, round(raw * factor) - segments * round(self.hello().tick_overhead * factor))
+
     def _infer(self, inputs: Sequence[np.ndarray]) -> tuple[list[np.ndarray], int]:
         self._write_inputs(inputs)
         answer = self._session.request("INFER", deadline_s=self._limits.inference)
@@ -300,7 +315,7 @@ class Device:
                     raise DeviceError(f"{length} bytes were asked for, {len(piece)} came", where=self.name)
                 data += piece
             outputs.append(self._array(data, info))
-        return outputs, int(answer["ticks"])
+        return outputs, self._ticks(int(answer["ticks"]), 1)
 
     def _infer_bulk(
         self, batch: Sequence[Sequence[np.ndarray]], bulk: SharedBulk, reset_each: bool
@@ -326,7 +341,7 @@ class Device:
                 reset_each=int(reset_each),
             )
             self._check_status(answer)
-            total += int(answer["ticks"])
+            total += self._ticks(int(answer["ticks"]), len(turn))
             data = bulk.read(hello.harness_base + size_in * len(turn), size_out * len(turn))
             at = 0
             for _ in turn:

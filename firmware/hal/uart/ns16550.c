@@ -9,6 +9,8 @@
 void hal_uart_init(void) {
     UART_LCR = 3u; /* 8N1; the boot ROM or the emulator has set the divisor */
     UART_FCR = 7u; /* FIFOs on and empty */
+    /* QEMU looks at its end of the line again only after a read, and without this a second later. */
+    (void)UART_DATA;
 }
 
 int hal_uart_rx(void) {
