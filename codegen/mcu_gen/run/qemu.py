@@ -51,9 +51,8 @@ class SharedFile:
     def _offset(self, address: int, length: int) -> int:
         offset = address - self.base
         if offset < 0 or offset + length > self.size:
-            raise DeviceError(
-                f"{length} bytes at 0x{address:x} do not lie in the shared memory of {self.size} bytes at 0x{self.base:x}"
-            )
+            place = f"the shared memory of {self.size} bytes at 0x{self.base:x}"
+            raise DeviceError(f"{length} bytes at 0x{address:x} do not lie in {place}")
         return offset
 
 

@@ -152,10 +152,11 @@ class SerialStream:
 
         self.name = url
         self._errors = (serial.SerialException, OSError)
+        self._port: Any = None
         end = time.monotonic() + open_deadline_s
         while True:
             try:
-                self._port: Any = serial.serial_for_url(url, baudrate=baud, timeout=0)
+                self._port = serial.serial_for_url(url, baudrate=baud, timeout=0)
                 return
             except (serial.SerialException, OSError) as error:
                 if "://" not in url or time.monotonic() > end:
@@ -188,5 +189,6 @@ class SerialStream:
             raise DeviceError(f"the connection was lost: {error}", where=self.name) from None
 
     def close(self) -> None:
-        with contextlib.suppress(*self._errors):
-            self._port.close()
+        if self._port is not None:
+            with contextlib.suppress(*self._errors):
+                self._port.close()
