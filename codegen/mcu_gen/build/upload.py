@@ -1,65 +1,57 @@
-"""Uploads a built firmware to a board on a cable."""
+"""Flashes a real board through PlatformIO."""
 
 from __future__ import annotations
 
-import sys
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from mcu_gen.build.platformio import _environment, _installed
-from mcu_gen.build.process import run_tool
+from mcu_gen.build.platformio import build_folder, build_project, platformio
 from mcu_gen.build.project import read_project
+from mcu_gen.build.tools import apt_hint
 from mcu_gen.errors import DeviceError, ToolMissingError, UsageError
 
 #: Seconds until an upload is given up.
-DEADLINE = 300.0
+DEADLINE = 120.0
 
 
 def upload_project(
-    dir: Path,
-    *,
-    port: str | None = None,
-    env: str = "local",
-    defines: Sequence[str] = (),
-    variant: str = "",
-    deadline: float = DEADLINE,
+    dir: Path, *, port: str | None = None, defines: Sequence[str] = (), variant: str = "", deadline: float = DEADLINE
 ) -> None:
-    """Flash a generated project with PlatformIO; it is built first where that is needed.
+    """Build a project and write it to its board.
 
     Args:
-        dir, env, defines, variant: as for :func:`mcu_gen.build.build_project`.
-        port: serial port or probe, as PlatformIO's ``--upload-port``.
+        dir: the project.
+        port: serial port or probe for PlatformIO's ``--upload-port``; found automatically when None.
+        defines: macros of the build, ``NAME`` or ``NAME=VALUE``.
+        variant: name of this set of defines, as in :func:`~mcu_gen.build.platformio.build_project`.
         deadline: seconds until the upload is given up.
 
     Raises:
         UsageError: the folder is no generated project, or its board exists only in an emulator.
-        ToolMissingError: the programmer is not installed.
-        DeviceError: the board did not answer, or the upload failed.
+        ToolMissingError: PlatformIO, the compiler or OpenOCD is missing.
+        DeviceError: the upload failed or did not end in time.
     """
     project = read_project(Path(dir))
-    folder = project.dir.resolve()
-    if project.manifest["upload"].get("protocol") == "emulator":
+    if project.settings["emulators"]:
+        hints = [f"run it there: --on {' or --on '.join(project.settings['emulators'])}"]
         raise UsageError(
-            f"board {project.board} exists only in an emulator: there is nothing to flash",
-            where=str(dir),
-            hints=[f"mcu-gen run {dir} --on qemu --input X.npy -o Y.npy"],
+            f"{project.board} exists only in an emulator, there is nothing to flash", where="--board", hints=hints
         )
-    chosen = _installed(project)
-    build_dir = folder / ".pio" / ("build" if not variant else f"build-{variant}-{chosen}")
-    command = [sys.executable, "-m", "platformio", "run", "-d", str(folder), "-e", env, "-t", "upload"]
-    command += ["--upload-port", port] if port else []
-    status, output = run_tool(
-        command, phase=f"upload to {project.board}", deadline=deadline,
-        environment=_environment(folder, build_dir, defines, chosen),
-    )  # fmt: skip
-    if status == 0:
-        return
-    lines = [line for line in output.strip().splitlines() if line.strip()]
-    tail = "\n".join(lines[-8:])
-    if "not found" in tail and "openocd" in tail:
-        raise ToolMissingError("openocd was not found", where="upload", hints=["sudo apt-get install openocd"])
-    raise DeviceError(
-        f"the upload failed:\n{tail}",
-        where=f"upload to {project.board}",
-        hints=["is the board connected and its probe free?", "name the port with --port"],
+    built = build_project(project.dir, defines=defines, variant=variant)
+    if project.manifest["upload"].get("protocol") == "openocd" and shutil.which("openocd") is None:
+        raise ToolMissingError("openocd was not found on PATH", where="upload", hints=[apt_hint(["openocd"])])
+    arguments = ["-e", "local", "-t", "upload", *(["--upload-port", port] if port else [])]
+    status, output = platformio(
+        project,
+        arguments,
+        build_folder(project, variant),
+        defines=defines,
+        toolchain=built.toolchain,
+        deadline=deadline,
+        phase="upload",
     )
+    if status != 0:
+        tail = "\n".join(output.strip().splitlines()[-12:])
+        hints = ["is the board connected, and may this user access its debug probe (udev rules)?"]
+        raise DeviceError(f"the upload failed:\n{tail}", where=project.board, hints=hints)

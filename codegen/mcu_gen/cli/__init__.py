@@ -1,10 +1,25 @@
 """The command line: one file per verb, thin over :mod:`mcu_gen.api`."""
 
-from mcu_gen.cli import (  # noqa: F401  (importing a verb registers it, in the order of the help page)
-    doctor,
-    boards,
-    ops,
-)
+# Importing a verb registers it, in the order of the help page.
+from mcu_gen.cli import demo, doctor, boards, ops  # isort: skip
+from mcu_gen.cli import analyze, plan, generate, build  # isort: skip
+from mcu_gen.cli import flash, run, validate, profile  # isort: skip
+from mcu_gen.cli import report  # isort: skip
 from mcu_gen.cli.app import main
 
-__all__ = ["main"]
+__all__ = [
+    "analyze",
+    "boards",
+    "build",
+    "demo",
+    "doctor",
+    "flash",
+    "generate",
+    "main",
+    "ops",
+    "plan",
+    "profile",
+    "report",
+    "run",
+    "validate",
+]

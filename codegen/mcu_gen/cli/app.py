@@ -1,7 +1,7 @@
 """The application: registers verbs, runs one, and turns whatever happens into an exit code.
 
-A verb is a function that takes an :class:`Output` first, returns the ``data`` of its JSON document, and prints its tables
-only in :meth:`Output.out`.  :func:`verb` adds ``--json``, ``-q`` and ``-v`` to it.
+A verb is a function that takes an :class:`Output` first and returns the ``data`` of its JSON document together with a
+function that prints them for people.  :func:`verb` adds ``--json``, ``-q`` and ``-v`` to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mcu_gen.errors import McuGenError, UsageError
 INTERRUPTED = 130
 
 #: typer raises the exceptions of click, of which newer versions carry a copy of their own.
-_ClickUsageError, _ClickException = typer.BadParameter.__mro__[1:3]
+_ClickException: Any = typer.BadParameter.__mro__[2]
 
 #: What a verb returns: its data, and a function that prints them for people.
 Render = Callable[[], None]
@@ -146,14 +146,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except (KeyboardInterrupt, typer.Abort):
         failure, code = McuGenError("interrupted"), INTERRUPTED
-        failure.code = "interrupted"  # type: ignore[misc]
+        failure.code = "interrupted"
     except typer.Exit as stop:
         return int(getattr(stop, "exit_code", 0))
     except McuGenError as error:
         failure, code = error, error.exit_code
     except _ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError" and "--json" not in options:
-            sys.stdout.write(str(error.format_message()) + "\n")  # type: ignore[attr-defined]
+            sys.stdout.write(str(error.format_message()) + "\n")
             return UsageError.exit_code
         failure, code = _from_click(error), UsageError.exit_code
     except BrokenPipeError:

@@ -41,12 +41,17 @@ def _axis_label(count: int, step: int) -> str:
     return f"{count:,} B"
 
 
-def _shorten(text: str, room: float) -> str:
-    """``text`` cut to ``room`` user units; the end of a tensor's name says most.  Empty when nothing sensible fits."""
-    fits = int(room / _CHAR_WIDTH)
-    if len(text) <= fits:
-        return text
-    return "…" + text[-(fits - 1) :] if fits >= 5 else ""
+def _label(name: str, count: int, room: float) -> tuple[str, str]:
+    """What fits into ``room`` user units: ``(name, bytes)``, the name alone, or the bytes alone; never half a word."""
+    size = f"{count:,} B"
+    first = name.split(";")[0]
+    for text in (first, "/".join(first.split("/")[-2:]), first.split("/")[-1]):
+        if (len(text) + len(size) + 1) * _CHAR_WIDTH <= room:
+            return text, size
+    for text in (first, first.split("/")[-1]):
+        if len(text) * _CHAR_WIDTH <= room:
+            return text, ""
+    return ("", size) if len(size) * _CHAR_WIDTH <= room else ("", "")
 
 
 class _Scale:
@@ -79,15 +84,11 @@ def _box(scale: _Scale, buffer: Mapping[str, Any], aliases: Sequence[str], layer
         f"from {at(buffer['first'])}\nto {at(buffer['last'])}{also}"
     )
     label = ""
-    text = _shorten(buffer["name"], width - 8)
-    if text and height >= 14:
-        size = f'<tspan class="size" dx="6">{buffer["bytes"]:,} B</tspan>'
-        room = len(text) + len(f"{buffer['bytes']:,} B") + 1 <= (width - 8) / _CHAR_WIDTH
-        label = (
-            f'<text x="{x + 5:.1f}" y="{y + height / 2 + 4:.1f}">{escape(text)}{size if room else ""}</text>'
-        )
-    elif height >= 14 and len(f"{buffer['bytes']:,}") * _CHAR_WIDTH <= width - 4:
-        label = f'<text x="{x + 3:.1f}" y="{y + height / 2 + 4:.1f}">{buffer["bytes"]:,}</text>'
+    name, size = _label(str(buffer["name"]), int(buffer["bytes"]), width - 8)
+    if height >= 13 and (name or size):
+        gap = ' dx="6"' if name and size else ""
+        span = f'<tspan class="size"{gap}>{size}</tspan>' if size else ""
+        label = f'<text x="{x + 5:.1f}" y="{y + height / 2 + 4:.1f}">{escape(name)}{span}</text>'
     return (
         f'<g class="buffer {escape(buffer["kind"])}" tabindex="0"><title>{escape(title)}</title>'
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"/>{label}</g>'
@@ -136,8 +137,8 @@ def memory_map(plan: Mapping[str, Any], lines: Sequence[Line] = ()) -> str:
     """An ``<svg>`` element that shows a plan.
 
     Args:
-        plan: the data of the verb ``plan``: ``arena_bytes``, ``steps`` and ``tensors`` with ``offset``, ``bytes``, ``first``,
-            ``last``.
+        plan: the data of the verb ``plan``: ``arena_bytes``, ``steps`` and ``tensors`` with ``offset``, ``bytes``,
+            ``first``, ``last``.
         lines: limits and comparisons, in bytes of arena.  One so high that the buffers could not be read is left out of
             the picture; the caption says where it lies.
 
@@ -151,9 +152,7 @@ def memory_map(plan: Mapping[str, Any], lines: Sequence[Line] = ()) -> str:
     for t in plan["tensors"]:
         if t.get("alias_of"):
             aliases.setdefault(str(t["alias_of"]), []).append(str(t["name"]))
-    boxes = [
-        _box(scale, t, aliases.get(str(t["name"]), []), layers) for t in plan["tensors"] if not t.get("alias_of")
-    ]
+    boxes = [_box(scale, t, aliases.get(str(t["name"]), []), layers) for t in plan["tensors"] if not t.get("alias_of")]
     parts = [*_axes(scale, layers), *boxes, *(_horizontal(scale, line) for line in drawn)]
     return (
         f'<svg class="memory-map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg" '

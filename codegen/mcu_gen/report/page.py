@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 from mcu_gen.report.memory_map import Line, memory_map, off_scale
+from mcu_gen.report.names import short_name
 from mcu_gen.resources import resource_dir
 
 _KINDS = (
@@ -54,6 +55,7 @@ def _layers(project: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "index": index,
                 "name": step["layer"],
+                "short": short_name(step["layer"]),
                 "op": step["op"],
                 "kernel": step["kernel"],
                 "shape": f"{'×'.join(map(str, shapes[index]['output_shape'])) or '1'} {shapes[index]['output_dtype']}",
@@ -111,10 +113,14 @@ def _validation(project: Mapping[str, Any]) -> dict[str, str] | None:
     found = project.get("validation")
     if not found:
         return None
-    head = f"{found['samples']:,} samples, {found['elements']:,} output elements, on {found['on']} against {found['oracle']}: "
+    what = f"{found['samples']:,} samples, {found['elements']:,} output elements"
+    head = f"{what}, on {found['on']} against {found['oracle']}: "
     if found["mismatches"] == 0:
         return {"kind": "ok", "text": head + f"0 mismatches ({found['rule']})."}
-    return {"kind": "bad", "text": head + f"{found['mismatches']:,} mismatches, largest difference {found['max_abs_diff']}."}
+    return {
+        "kind": "bad",
+        "text": head + f"{found['mismatches']:,} mismatches, largest difference {found['max_abs_diff']}.",
+    }
 
 
 def _tiles(project: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -161,7 +167,7 @@ def render_page(project: Mapping[str, Any], *, tflm: Mapping[str, Any] | None = 
         "svg": memory_map(plan, lines),
         "map_caption": (
             f"Address against time: every box is a buffer of the arena. The peak of {peak['bytes']:,} B is at "
-            f"{peak['layer']}.{proof}{left_out}"
+            f"{short_name(peak['layer'])}.{proof}{left_out}"
         ),
         "kinds": [k for k in _KINDS if any(t["kind"] == k[0] for t in plan["tensors"])],
         "sizes": _sizes(project),

@@ -8,9 +8,9 @@ from typing import Any
 from mcu_gen.run.oracle import oracle_version, tflm_arena_bytes
 
 _NOTE = (
-    "Arena of TensorFlow Lite Micro: measured with its interpreter on this machine. It holds activations, scratch and the "
-    "interpreter's own structures, whose pointers take 8 bytes here and 4 on a microcontroller. Its code, operator tables "
-    "and stack come on top, as ours do."
+    "Arena of TensorFlow Lite Micro: measured with its interpreter on this machine. It holds activations, scratch and "
+    "the interpreter's own structures, whose pointers take 8 bytes here and 4 on a microcontroller. Its code, operator "
+    "tables and stack come on top, as ours do."
 )
 
 

@@ -1,0 +1,39 @@
+"""What Python users call; the command line is a thin layer over it.
+
+graph = mcu_gen.load("model.tflite")
+plan = mcu_gen.plan(graph, "mps2_an386", max_ram=64 * 1024)
+project = mcu_gen.generate(graph, "mps2_an386", "out")
+sizes = mcu_gen.build("out")
+outputs = mcu_gen.run("out", x, on="qemu").outputs
+"""
+
+from mcu_gen.api.analysis import analyze
+from mcu_gen.api.building import build, flash
+from mcu_gen.api.inference import Inference, profile, run
+from mcu_gen.api.projects import ProjectFile, generate, load, open_project, plan, write
+from mcu_gen.api.samples import TensorSpec, dequantize, random_batch, read_arrays, read_batch, read_labels, write_arrays
+from mcu_gen.api.validation import Check, validate
+
+__all__ = [
+    "Check",
+    "Inference",
+    "ProjectFile",
+    "TensorSpec",
+    "analyze",
+    "build",
+    "dequantize",
+    "flash",
+    "generate",
+    "load",
+    "open_project",
+    "plan",
+    "profile",
+    "random_batch",
+    "read_arrays",
+    "read_batch",
+    "read_labels",
+    "run",
+    "validate",
+    "write",
+    "write_arrays",
+]

@@ -1,0 +1,78 @@
+"""Opens what ``--on`` names: builds the project the way that it needs and connects to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcu_gen.api.projects import ProjectFile
+from mcu_gen.build import build_host, build_project
+from mcu_gen.build.upload import upload_project
+from mcu_gen.errors import UsageError
+from mcu_gen.run.device import Device
+from mcu_gen.targets import Target, read_manifest
+
+EMULATORS = ("qemu", "renode")
+
+#: Guard bytes before and behind the arena in builds that check them.
+GUARD_BYTES = 64
+
+
+def target_of(project: ProjectFile) -> Target:
+    """The board of a project, from the manifest that travels inside it."""
+    return read_manifest(project.dir / "platform" / "boards" / f"{project.board}.json")
+
+
+def _variant(project: ProjectFile, *, hooks: bool, guard: bool) -> tuple[list[str], str]:
+    """Macros of a build and the name of its folder."""
+    prefix = project.network.upper()
+    defines = [f"{prefix}_HOOKS"] if hooks else []
+    defines += [f"{prefix}_GUARD={GUARD_BYTES}"] if guard else []
+    return defines, "-".join(n for n, on in (("hooks", hooks), ("guard", guard)) if on)
+
+
+def check_place(on: str, target: Target) -> None:
+    """Refuses an emulator that cannot run the board, and a word that is neither an emulator nor a port.
+
+    Raises:
+        UsageError: with what would work.
+    """
+    can = ["host", *sorted(target.emulators), "a serial port"]
+    if on in EMULATORS and on not in target.emulators:
+        raise UsageError(f"board {target.name} has no {on} machine", where="--on", hints=[f"use {', '.join(can)}"])
+    port = "/" in on or "://" in on or on.upper().startswith("COM")
+    if on not in ("host", *EMULATORS) and not port:
+        raise UsageError(
+            f"{on!r} is neither host, qemu, renode nor a serial port", where="--on", hints=[f"use {', '.join(can)}"]
+        )
+
+
+def open_device(
+    project: ProjectFile, on: str, *, hooks: bool = False, guard: bool = False, flash: bool = False
+) -> Device:
+    """A device that runs the project, built and started as needed; use it as a context manager.
+
+    Args:
+        project: a generated project.
+        on: ``host`` (the same C compiled for this machine), ``qemu``, ``renode``, or a serial port.
+        hooks: call the hook after every layer (profiles, outputs of single layers).
+        guard: guard bytes around the arena.
+        flash: upload to a board on a serial port first; otherwise what is on it is used.
+
+    Raises:
+        UsageError: ``on`` is not possible for this board.
+        ToolMissingError: a compiler or the emulator is missing.
+        DeviceError: it does not start or does not answer in time.
+    """
+    from mcu_gen.run import open_host, open_qemu, open_serial
+
+    target = target_of(project)
+    check_place(on, target)
+    defines, variant = _variant(project, hooks=hooks, guard=guard)
+    if on == "host":
+        return open_host(build_host(project.dir, defines=defines))
+    if on in EMULATORS:
+        elf = build_project(project.dir, defines=defines, variant=variant).elf
+        return open_qemu(Path(elf), target)
+    if flash or hooks:
+        upload_project(project.dir, defines=defines, variant=variant)
+    return open_serial(on)

@@ -1,0 +1,128 @@
+"""Inference and profiles of generated projects, wherever they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcu_gen.api.devices import open_device
+from mcu_gen.api.projects import open_project
+from mcu_gen.api.samples import Batch, Data, as_batch, random_batch, unbatch
+from mcu_gen.api.validation import run_batch
+from mcu_gen.errors import UsageError
+from mcu_gen.link.messages import TickKind
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What a device computed.
+
+    Attributes:
+        outputs: arrays ``[samples, *shape]`` by the name of the output, in the network's own element types.
+        samples: how many.
+        instructions_per_sample: counted by an emulator; None where nothing counts instructions.
+        stack_used: the deepest stack so far, bytes.
+    """
+
+    outputs: Batch
+    samples: int
+    instructions_per_sample: int | None
+    stack_used: int
+
+
+def _no_progress(done: int, total: int) -> None:
+    del done, total
+
+
+def run(
+    folder: str | Path,
+    x: Data,
+    *,
+    on: str = "host",
+    reset_state: bool = False,
+    progress: Callable[[int, int], None] = _no_progress,
+) -> Inference:
+    """Runs samples through a generated project.
+
+    Args:
+        folder: the project.
+        x: the array of the only input, or arrays by input name; samples along the first axis.  Real numbers and uint8
+            images become the network's type (see :func:`mcu_gen.api.samples.to_dtype`).
+        on: ``host``, ``qemu``, ``renode``, or the serial port of a board that was flashed with this project.
+        reset_state: clear variable tensors before each sample.
+        progress: called with ``(done, total)`` samples.
+
+    Raises:
+        UsageError: the data do not fit the inputs.
+        DeviceError: the device failed or passed its deadline.
+    """
+    project = open_project(folder)
+    samples = unbatch(as_batch(x, project.inputs), project.inputs)
+    with open_device(project, on) as device:
+        _same_network(device.hello().model_hash, project.data["model"]["sha256"], on)
+        outputs, ticks = run_batch(device, samples, reset_state=reset_state, progress=progress)
+        instructions = device.instructions(ticks)
+        stack = device.stats().stack_used
+    stacked = {s.name: np.stack([o[i] for o in outputs]) for i, s in enumerate(project.outputs)}
+    per_sample = None if instructions is None else instructions // max(len(samples), 1)
+    return Inference(stacked, len(samples), per_sample, stack)
+
+
+def _same_network(on_device: str, wanted: str, on: str) -> None:
+    if on_device != wanted:
+        raise UsageError(
+            f"the device runs another model (SHA-256 {on_device[:12]}..., the project has {wanted[:12]}...)",
+            where=on,
+            hints=["flash the project first: mcu-gen flash DIR --port PORT"],
+        )
+
+
+def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None) -> dict[str, Any]:
+    """What each layer costs, from a build whose network calls a hook after every layer.
+
+    Args:
+        folder: the project.
+        on: an emulator that counts instructions, or a board that counts cycles (it is flashed).
+        data: one sample or more, of which the first is used; a pseudo-random one when left out.
+
+    Returns:
+        the ``data`` of the verb ``profile``: ``layers`` with ``instructions`` (or ``cycles``) and ``kind``, "simulated" or
+        "measured", and ``total``; also noted in ``mcu-gen.json``.
+
+    Raises:
+        UsageError: ``on`` counts nothing (the host).
+    """
+    project = open_project(folder)
+    if on == "host":
+        raise UsageError(
+            "the host counts neither instructions nor cycles of the target",
+            where="--on",
+            hints=["use --on qemu, or a board's serial port"],
+        )  # fmt: skip
+    batch = as_batch(data, project.inputs) if data is not None else random_batch(project.inputs, 1, 0)
+    with open_device(project, on, hooks=True) as device:
+        tick_kind = device.hello().tick_kind
+        device.infer(unbatch(batch, project.inputs)[0])
+        ticks = device.profile()
+        counts = [device.instructions(t) for t in ticks]
+    simulated = all(c is not None for c in counts)
+    if not simulated and tick_kind is not TickKind.CYCLES:
+        raise UsageError(f"{on} counts neither instructions nor cycles", where="--on")
+    unit = "instructions" if simulated else "cycles"
+    layers = [
+        {
+            "index": layer["index"], "name": layer["name"], "op": layer["op"], "kernel": layer["kernel"],
+            "macs": layer["macs"], "instructions": count if simulated else None, "cycles": None if simulated else tick,
+            "kind": "simulated" if simulated else "measured",
+        }
+        for layer, tick, count in zip(project.data["layers"], ticks, counts, strict=True)
+    ]  # fmt: skip
+    total = {"macs": sum(layer["macs"] for layer in layers), "instructions": None, "cycles": None}
+    total[unit] = sum(layer[unit] for layer in layers)
+    found = {"board": project.board, "on": on, "unit": unit, "layers": layers, "total": total}
+    project.record(profile=found)
+    return found

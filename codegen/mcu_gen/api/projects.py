@@ -1,0 +1,147 @@
+"""Models, plans and generated projects."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mcu_gen.kernels
+import mcu_gen.ops  # noqa: F401  (registers the operators)
+from mcu_gen import frontends
+from mcu_gen.api.samples import TensorSpec
+from mcu_gen.emit.network import Provenance
+from mcu_gen.emit.project import Project, ProjectOptions, write_project
+from mcu_gen.emit.tree import MARKER
+from mcu_gen.errors import UsageError
+from mcu_gen.graph import Graph
+from mcu_gen.passes import run_passes
+from mcu_gen.plan.planner import make_plan
+from mcu_gen.plan.types import Plan
+from mcu_gen.targets import Target, load_target
+from mcu_gen.version import __version__
+
+
+def load(path: str | Path) -> Graph:
+    """Reads a model (.tflite, .keras, .h5, SavedModel) and runs the exact rewrites of ``passes/``.
+
+    Raises:
+        ModelFileError: the file cannot be read.
+        UnsupportedModelError: with every reason at once.
+    """
+    return run_passes(frontends.load(path))
+
+
+def plan(model: Graph | str | Path, board: Target | str, *, max_ram: int | None = None) -> Plan:
+    """The memory and execution plan of a model on a board.
+
+    Args:
+        model: a graph or the path of a model.
+        board: a target, a board name, or the path of a board manifest.
+        max_ram: bytes of RAM that arena and stack may take together; the board's RAM region when left out.
+
+    Raises:
+        DoesNotFitError: with the smallest RAM that would do.
+    """
+    graph = model if isinstance(model, Graph) else load(model)
+    target = board if isinstance(board, Target) else load_target(board)
+    return make_plan(graph, target, max_ram=max_ram)
+
+
+def generate(
+    model: Graph | str | Path,
+    board: Target | str,
+    out: str | Path,
+    *,
+    max_ram: int | None = None,
+    name: str | None = None,
+) -> Project:
+    """Writes a complete PlatformIO project to the folder ``out``, whole or not at all.
+
+    Raises:
+        DoesNotFitError: see :func:`plan`.
+        UsageError: ``out`` holds somebody else's files or cannot be written.
+    """
+    return write(plan(model, board, max_ram=max_ram), out, name=name)
+
+
+def write(made: Plan, out: str | Path, *, name: str | None = None) -> Project:
+    """:func:`generate` for a plan that is made already."""
+    options = {} if made.max_ram is None else {"max-ram": str(made.max_ram)}
+    return write_project(made, Path(out), _provenance(made, options), ProjectOptions(name, options))
+
+
+def _provenance(made: Plan, options: Mapping[str, str]) -> Provenance:
+    """What generated files say about their origin."""
+    text = " ".join([f"--board {made.target.name}", *(f"--{k} {v}" for k, v in sorted(options.items()))])
+    return Provenance(__version__, made.graph.sha256, text)
+
+
+@dataclass(frozen=True)
+class ProjectFile:
+    """A generated project as its ``mcu-gen.json`` describes it."""
+
+    dir: Path
+    data: Mapping[str, Any]
+
+    @property
+    def network(self) -> str:
+        """The C prefix of the network."""
+        return str(self.data["network"])
+
+    @property
+    def board(self) -> str:
+        return str(self.data["board"])
+
+    @property
+    def inputs(self) -> list[TensorSpec]:
+        return [TensorSpec.from_json(t) for t in self.data["inputs"]]
+
+    @property
+    def outputs(self) -> list[TensorSpec]:
+        return [TensorSpec.from_json(t) for t in self.data["outputs"]]
+
+    def record(self, **results: Any) -> None:
+        """Adds results of later verbs (``build``, ``profile``, ``validation``) to ``mcu-gen.json``."""
+        document = {**self.data, **results}
+        path = self.dir / MARKER
+        try:
+            with tempfile.NamedTemporaryFile("w", dir=self.dir, prefix=".mcu-gen.", delete=False) as file:
+                file.write(json.dumps(document, indent=1) + "\n")
+            os.chmod(file.name, path.stat().st_mode & 0o777)
+            os.replace(file.name, path)
+        except OSError as error:
+            raise UsageError(f"cannot be written: {error.strerror or error}", where=str(path)) from None
+
+
+def open_project(folder: str | Path) -> ProjectFile:
+    """Reads the ``mcu-gen.json`` of a generated project.
+
+    Raises:
+        UsageError: the folder is no generated project, or of a version that this tool does not read.
+    """
+    folder = Path(folder)
+    path = folder / MARKER
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        what = "there is no such folder" if not folder.is_dir() else f"it holds no {MARKER}"
+        raise UsageError(
+            f"this is no generated project: {what}", where=str(folder), hints=["make one with `mcu-gen generate`"]
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot be read: {error}", where=str(path)) from None
+    needed = ("network", "model", "board", "inputs", "outputs", "layers", "plan", "options", "manifest", "version")
+    missing = [key for key in needed if not isinstance(data, dict) or key not in data]
+    if missing or data.get("schema") != 1:
+        what = (
+            f"keys are missing: {', '.join(missing)}"
+            if missing
+            else f"schema {data.get('schema')!r}, this tool reads 1"
+        )
+        raise UsageError(what, where=str(path), hints=["generate the project again"])
+    return ProjectFile(folder, data)

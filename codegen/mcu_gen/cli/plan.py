@@ -1,0 +1,64 @@
+"""``mcu-gen plan``: the memory and execution plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+
+from mcu_gen import api
+from mcu_gen.cli.app import Render, verb
+from mcu_gen.cli.options import Board, MaxRam, Model, NoFuse
+from mcu_gen.cli.output import Output
+from mcu_gen.cli.tables import facts, layer_name, plain_table, used_of
+from mcu_gen.plan.describe import plan_data
+from mcu_gen.targets import Target
+
+
+def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
+    """The plan for people: steps, then totals."""
+    table = plain_table(
+        "#", "layer", "kernel", "MACs", "scratch", "live bytes", "", right=("#", "MACs", "scratch", "live bytes")
+    )
+    peak = max((s["live_bytes"] for s in data["steps"]), default=1) or 1
+    for step in data["steps"]:
+        bar = "█" * max(1, round(16 * step["live_bytes"] / peak))
+        table.add_row(
+            str(step["index"]), layer_name(step["layer"]), step["kernel"], f"{step['macs']:,}" if step["macs"] else "-",
+            f"{step['scratch_bytes']:,}" if step["scratch_bytes"] else "-", f"{step['live_bytes']:,}", f"[blue]{bar}[/blue]",
+        )  # fmt: skip
+    out.out.print(table)
+    limit = data["max_ram"] or target.ram_bytes
+    proof = (
+        "no smaller one exists for this order" if data["optimal"] else f"lower bound {data['lower_bound_bytes']:,} B"
+    )
+    out.out.print()
+    out.out.print(
+        facts(
+            [
+                ("board", f"{escape(target.name)}, {escape(target.title)}"),
+                ("arena", f"[bold]{data['arena_bytes']:,} B[/bold] ({proof})"),
+                ("peak", f"{data['peak']['bytes']:,} B at {layer_name(data['peak']['layer'])}"),
+                ("RAM", used_of(data["ram_bytes"], limit) + f": arena and {data['stack_bytes']:,} B of stack"),
+                ("flash", used_of(data["flash_bytes"], target.flash_bytes) + " for weights and tables"),
+                ("MACs", f"{data['macs']:,}"),
+            ]
+        )
+    )
+    for note in data["notes"]:
+        out.out.print(f"[dim]note:[/dim] {escape(note)}")
+
+
+@verb("plan", "From a model to firmware")
+def plan(
+    out: Output, model: Model, board: Board, max_ram: MaxRam = None, no_fuse: NoFuse = False
+) -> tuple[dict[str, Any], Render]:
+    """The memory and execution plan: operator order, kernels, arena offsets, totals."""
+    del no_fuse  # every plan is layer by layer
+    with out.phase("planning"):
+        graph = api.load(model)
+        made = api.plan(graph, board, max_ram=max_ram)
+    for warning in graph.warnings:
+        out.warn(warning)
+    data = plan_data(made)
+    return data, lambda: print_plan(out, data, made.target)

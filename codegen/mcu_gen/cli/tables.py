@@ -1,0 +1,59 @@
+"""Tables and lines that several verbs print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from mcu_gen.cli.sizes import human_size
+from mcu_gen.report.names import short_name
+
+
+def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """A table without lines; the columns in ``right`` hold numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
+    return table
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> Table:
+    """Pairs of a name and a value (markup allowed in values)."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """``1x32x32x16``."""
+    return "x".join(str(d) for d in shape) or "scalar"
+
+
+def used_of(used: int, limit: int) -> str:
+    """``49,728 B of 128 KiB (38 %)``."""
+    percent = 100 * used / limit if limit else 0
+    return (
+        f"[bold]{used:,} B[/bold] of {human_size(limit)} ({percent:.0f} %)"
+        if percent >= 1
+        else f"[bold]{used:,} B[/bold] of {human_size(limit)}"
+    )
+
+
+def tflm_line(tflm: Mapping[str, Any], arena: int | None) -> str:
+    """What TensorFlow Lite Micro needs, beside our figure."""
+    theirs = tflm.get("arena_bytes")
+    if theirs is None:
+        return f"[dim]no figure: {escape(str(tflm['why']))}[/dim]"
+    ratio = f", {theirs / arena:.2f} times ours" if arena else ""
+    return f"{theirs:,} B{ratio} [dim](measured with tflite-micro {escape(str(tflm['version']))} on this machine)[/dim]"
+
+
+def layer_name(name: str) -> str:
+    """A layer's name for a table, with markup escaped."""
+    return escape(short_name(name))

@@ -1,0 +1,121 @@
+"""``mcu-gen validate``: does the device compute the same as the oracle?"""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from mcu_gen import api
+from mcu_gen.cli.app import Render, verb
+from mcu_gen.cli.options import Board, MaxRam, Model, NoFuse, On, Seed
+from mcu_gen.cli.output import Output
+from mcu_gen.cli.tables import facts
+from mcu_gen.errors import MismatchError, UsageError
+
+
+class Oracle(enum.StrEnum):
+    """Whose results are the rule."""
+
+    litert = "litert"
+    tflm = "tflm"
+
+
+def _where(first: dict[str, Any]) -> str:
+    layer = first.get("layer")
+    return (
+        f"layer {layer['index']} {layer['name']} ({layer['op']}, kernel {layer['kernel']})" if layer else "the outputs"
+    )
+
+
+def mismatch(data: dict[str, Any]) -> MismatchError:
+    """The error of a validation that found differences."""
+    first = data["first_mismatch"]
+    message = (
+        f"{data['mismatches']:,} of {data['elements']:,} elements differ from {data['oracle']} (largest difference "
+        f"{data['max_abs_diff']:g}); first: sample {first['sample']}, output {first['output']}[{first['index']}] is "
+        f"{first['got']}, expected {first['expected']}"
+    )
+    layer = first.get("layer")
+    hints = []
+    if layer:
+        message += (
+            f"; the first layer that differs has {layer['mismatches']:,} of {layer['elements']:,} elements wrong: element "
+            f"{layer['element']} is {layer['got']}, expected {layer['expected']}"
+        )
+    if data["guard_ok"] is False:
+        hints.append("guard bytes around the arena were overwritten: a kernel writes outside its buffers")
+    hints.append("this is a fault of mcu-gen: please report the model, or the layer's shape and quantization")
+    return MismatchError(message, where=_where(first), hints=hints)
+
+
+@verb("validate", "Run it")
+def validate(
+    out: Output,
+    model: Model,
+    board: Board,
+    on: On = "host",
+    samples: Annotated[int | None, typer.Option("--samples", "-n", help="Random samples (32 by default).")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="X.npz", help="Samples from a file, instead of random ones.")
+    ] = None,
+    seed: Seed = 0,
+    oracle: Annotated[
+        Oracle, typer.Option("--oracle", help="LiteRT's reference kernels, or tflite-micro.")
+    ] = Oracle.litert,
+    reset_state: Annotated[
+        bool, typer.Option("--reset-state", help="Clear variable tensors before each sample.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Keep the project here.")] = None,
+    max_ram: MaxRam = None,
+    no_fuse: NoFuse = False,
+) -> tuple[dict[str, Any], Render]:
+    """Generate, build, run, and compare with the oracle bit by bit; names the first layer that differs."""
+    del no_fuse  # every plan is layer by layer
+    if samples is not None and data is not None:
+        raise UsageError("--samples and --data exclude each other: give one of them", where="--samples")
+    check = api.Check(
+        on=on, oracle=oracle.value, data=None if data is None else api.read_arrays(data),
+        samples=32 if samples is None else samples, seed=seed, reset_state=reset_state, max_ram=max_ram, out=output,
+    )  # fmt: skip
+    with out.progress("validating") as advance:
+
+        def progress(phase: str, done: int, total: int) -> None:
+            if total:
+                advance(done, total)
+            else:
+                out.debug(phase)
+
+        result = api.validate(model, board, check, progress=progress)
+    out.data = result
+    if result["mismatches"] or result["guard_ok"] is False:
+        if result["first_mismatch"] is None:
+            raise MismatchError(
+                "the outputs agree, but guard bytes around the arena were overwritten", where="arena",
+                hints=["this is a fault of mcu-gen: please report the model"],
+            )  # fmt: skip
+        raise mismatch(result)
+
+    def render() -> None:
+        rows = [
+            (
+                "result",
+                f"[bold green]0 mismatches[/bold green] in {result['elements']:,} elements of {result['samples']:,} samples",
+            ),
+            ("on", f"{escape(result['on'])} ({escape(result['board'])})"),
+            ("oracle", f"{escape(result['oracle'])} {escape(str(result['oracle_version']))}: {result['rule']}"),
+        ]
+        if result["rule"].startswith("float"):
+            rows.append(("largest difference", f"{result['max_abs_diff']:.3g}"))
+        if result["instructions_per_sample"] is not None:
+            rows.append(("instructions", f"{result['instructions_per_sample']:,} per sample, simulated"))
+        rows.append(("stack", f"{result['stack_used']:,} B used of {result['stack_reserved']:,} B reserved"))
+        rows.append(("guard bytes", "untouched" if result["guard_ok"] else "not in this build"))
+        if result["dir"]:
+            rows.append(("project", escape(result["dir"])))
+        out.out.print(facts(rows))
+
+    return result, render
