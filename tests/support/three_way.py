@@ -215,9 +215,9 @@ def compile_units(command: Sequence[str], units: Sequence[Path], jobs: int | Non
     """Compiles every unit to ``unit.o`` beside it; returns the compiler's messages of those that fail."""
 
     def one(unit: Path) -> tuple[Path, str]:
-        include = [f"-I{unit.parent / 'include'}", f"-I{unit.parent / 'src'}"]
         done = subprocess.run(
-            [*command, *include, "-c", str(unit), "-o", str(unit.with_suffix(".o"))],
+            [*command, "-Iinclude", "-Isrc", "-c", unit.name, "-o", "unit.o"],
+            cwd=unit.parent,  # relative names only: ccache then knows a unit again in the next temporary folder
             capture_output=True,
             text=True,
             timeout=COMPILE_S,
@@ -311,7 +311,7 @@ def run_generated_c(folder: Path, builds: Sequence[Build]) -> dict[str, str]:
     """Compiles, links and runs the networks on the host with sanitizers; failures by title."""
     failures: dict[str, str] = {}
     units = {write_unit(folder, b, poison=True): b for b in builds}
-    command = [*compiler(), *CFLAGS, "-O1", "-g1", *SANITIZE]
+    command = [*compiler(), *CFLAGS, "-O1", *SANITIZE]
     for unit, message in compile_units(command, list(units)).items():
         failures[units.pop(unit).title] = f"compiler: {message}"
     builds = list(units.values())

@@ -118,3 +118,8 @@ def window_lead(node: Node, input_channel: np.ndarray) -> int:
     pixels = window_starts(node) * node.x.shape[3]
     reads = (pixels[:, None] + input_channel[None, :]).reshape(-1) * element
     return raster_lead(reads, node.y.dtype.size)
+
+
+def padded_columns(rows: np.ndarray, multiple: int) -> np.ndarray:
+    """Rows [N, K] filled up with zeros to a multiple of ``multiple`` columns."""
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % multiple)))
