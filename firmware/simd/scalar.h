@@ -184,8 +184,8 @@ static inline float mg_f32_from_f16(uint16_t h) {
     return mg_f32_from_bits(sign | rest) * 0x1p112f; /* corrects the bias of the exponent; subnormal halves as well */
 }
 
-/* exp, tanh and the logistic function from +, *, / and fma alone: the same bits on every core, and at most 1 (exp) or 2 units in
- * the last place from the true value.  Polynomials: minimax fits on the reduced intervals. */
+/* exp, tanh and the logistic function from +, *, / and fma alone: the same bits on every core, and at most 1, 1.5 and 2.5 units
+ * in the last place from the true value.  Polynomials: minimax fits on the reduced intervals. */
 
 /* exp(x).  x = n ln 2 + r, |r| <= ln(2) / 2; exp(r) = 1 + r + r^2 q(r). */
 static inline float mg_expf(float x) {
