@@ -98,10 +98,11 @@ class _Search:
 
     def run(self) -> bool:
         """Depth-first search; True when it was complete or the lower bound is reached."""
-        frames: list[tuple[list[int], int, list[tuple[int, int]]]] = [(self.options(0), -1, [])]
+        #: options left, the buffer placed to get here, what to restore, and how high the placed buffers reach
+        frames: list[tuple[list[int], int, list[tuple[int, int]], int]] = [(self.options(0), -1, [], 0)]
         while frames:
-            todo, owner, undo = frames[-1]
-            if not todo:
+            todo, owner, undo, reach = frames[-1]
+            if not todo or reach >= self.end:
                 frames.pop()
                 if owner >= 0:
                     self.placed[owner] = False
@@ -112,17 +113,20 @@ class _Search:
             self.budget -= self.cost
             if self.budget < 0:
                 return False
-            if self.low[i] + self.p.bytes[i] >= self.end:
+            reach = max(reach, self.low[i] + self.p.bytes[i])
+            if reach >= self.end:
                 continue
             saved = self.put(i)
             following: list[int] = []
             if len(frames) < self.count:
                 following = self.options(self.offsets[i])
-            elif self.p.end(self.offsets) < self.end:
-                self.end, self.best = self.p.end(self.offsets), list(self.offsets)
+            else:
+                self.end, self.best = reach, list(self.offsets)
                 if self.end <= self.p.lower_bound:
                     return True
-            frames.append((following, i, saved))
+                # The branches that led here end early now, because of what they placed: they do not count as searched.
+                self.seen.clear()
+            frames.append((following, i, saved, reach))
         return True
 
 
