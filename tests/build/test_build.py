@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mcu_gen.build import build_host, build_project, toolchain_checks
-from mcu_gen.errors import DoesNotFitError, McuGenError, ToolMissingError, UsageError
+from mcu_gen.build import build_host, build_project, toolchain_checks, upload_project
+from mcu_gen.errors import DeviceError, DoesNotFitError, McuGenError, ToolMissingError, UsageError
 from mcu_gen.targets import list_targets, load_target
 from support.sample_firmware import ARENA, write_sample
 
@@ -114,6 +114,29 @@ def test_a_missing_compiler_names_its_package(tmp_path: Path, monkeypatch: pytes
     assert "gcc-arm-none-eabi" in caught.value.hints[0]
     with pytest.raises(ToolMissingError, match="C compiler"):
         build_host(project)
+
+
+def test_what_cannot_be_flashed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="only in an emulator"):
+        upload_project(write_sample(tmp_path / "emulated", load_target(BOARD)))
+    if shutil.which("arm-none-eabi-gcc"):
+        found = shutil.which
+        monkeypatch.setattr(shutil, "which", lambda name, **more: None if name == "openocd" else found(name, **more))
+        with pytest.raises(ToolMissingError, match="openocd"):
+            upload_project(write_sample(tmp_path / "real", load_target(REAL[0])))
+
+
+@needs_arm
+def test_an_upload_without_a_board_fails_with_what_the_tool_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openocd = tmp_path / "bin" / "openocd"
+    openocd.parent.mkdir()
+    openocd.write_text('#!/bin/sh\necho "called with $@" >&2\nexit 1\n')
+    openocd.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{openocd.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(DeviceError, match=r"firmware\.elf\} verify reset exit"):
+        upload_project(write_sample(tmp_path / "p", load_target("nucleo_f446re")))
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from mcu_gen.build.host import build_host
 from mcu_gen.build.platformio import BuildResult, build_project
 from mcu_gen.build.stack import StackBound, stack_bound
 from mcu_gen.build.tools import Check, apt_hint, toolchain_checks
+from mcu_gen.build.upload import upload_project
 
 __all__ = [
     "BuildResult",
@@ -17,4 +18,5 @@ __all__ = [
     "read_image",
     "stack_bound",
     "toolchain_checks",
+    "upload_project",
 ]

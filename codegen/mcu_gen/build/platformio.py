@@ -97,16 +97,38 @@ def build_project(
         DeviceError: the deadline passed.
     """
     project = read_project(Path(dir))
-    folder = project.dir.resolve()
     chosen = toolchain or _installed(project)
     _check_tools(project, chosen)
-    build_dir = folder / ".pio" / ("build" if not (variant or toolchain) else f"build-{variant or 'plain'}-{chosen}")
-    command = [sys.executable, "-m", "platformio", "run", "-d", str(folder), "-e", env]
-    environment = _environment(folder, build_dir, defines, chosen)
-    status, output = run_tool(command, phase=f"build of {folder.name}", deadline=deadline, environment=environment)
+    build_dir = build_folder(project, variant, toolchain)
+    status, output = platformio(
+        project, ["-e", env], build_dir, defines=defines, toolchain=chosen, deadline=deadline, phase="build"
+    )
     if status != 0:
-        raise _failure(output, folder)
+        raise _failure(output, project.dir.resolve())
     return _result(project, build_dir / env, chosen)
+
+
+def build_folder(project: ProjectInfo, variant: str, toolchain: str = "") -> Path:
+    """Each variant, and each compiler that was asked for by name, has a build folder of its own."""
+    names = [name for name in (variant, toolchain) if name]
+    return project.dir.resolve() / ".pio" / "-".join(["build", *names])
+
+
+def platformio(
+    project: ProjectInfo,
+    arguments: Sequence[str],
+    build_dir: Path,
+    *,
+    defines: Sequence[str],
+    toolchain: str,
+    deadline: float,
+    phase: str,
+) -> tuple[int, str]:
+    """Run ``pio run`` with private settings; its exit status and its output."""
+    folder = project.dir.resolve()
+    command = [sys.executable, "-m", "platformio", "run", "-d", str(folder), *arguments]
+    environment = _environment(folder, build_dir, defines, toolchain)
+    return run_tool(command, phase=f"{phase} of {folder.name}", deadline=deadline, environment=environment)
 
 
 def _installed(project: ProjectInfo) -> str:

@@ -21,6 +21,9 @@ from mcu_gen.targets.target import Target
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
+#: What the link server's buffers may need at most.
+_HARNESS_BYTES = 4096
+
 #: Where the runtime, the link server and the HAL go.
 RUNTIME = "lib/mcu_runtime"
 
@@ -69,10 +72,12 @@ def project_files(
         "ram_length": length,
         "harness": target.region_or_none("harness"),
         "vectors": vectors and {"base": int(str(vectors["base"]), 0), "size": int(str(vectors["size"]), 0)},
+        "spare_bytes": _spare(target, length),
         "stack_bytes": stack,
         "arena_bytes": arena_bytes,
         "hal_defines": target.settings["hal"]["defines"],
         "tick_kind": str(target.settings["tick"]["kind"]).upper(),
+        "ticks_per_ms": int(target.settings["tick"].get("per_second", 0)) // 1000,
         "emulated": bool(target.emulators),
         "vendor_platform": target.settings.get("vendor_platform"),
         "test_timeout": test_timeout,
@@ -134,6 +139,12 @@ def _ram_layout(target: Target, stack_bytes: int | None, max_ram: int | None) ->
     if stack <= 0 or stack % 16 or length < stack:
         raise UsageError(f"a stack of {stack} bytes (a multiple of 16) must fit into {length} bytes", where="--max-ram")
     return stack, length
+
+
+def _spare(target: Target, length: int) -> int:
+    """RAM beyond a ``max_ram``, for the link server's buffers on a board without a harness region; 0 when too small."""
+    rest = target.region("ram").size - length
+    return rest if rest >= _HARNESS_BYTES else 0
 
 
 def _tolerance(expected: np.ndarray) -> str:
