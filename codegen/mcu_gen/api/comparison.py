@@ -34,7 +34,8 @@ def differing(got: np.ndarray, want: np.ndarray) -> np.ndarray:
     if np.sqrt(np.sum(error**2)) <= allowed:
         return wild
     far: np.ndarray = np.abs(error) > allowed / np.sqrt(max(error.size, 1))
-    return wild | far
+    wrong: np.ndarray = wild | far
+    return wrong
 
 
 @dataclass

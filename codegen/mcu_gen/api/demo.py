@@ -143,7 +143,8 @@ def demo(out: Path, *, on: str = "qemu", progress: Progress) -> Story:
         tflm=tflm,
         validation={
             "on": where, "oracle": ORACLE, "oracle_version": oracle_version(), "rule": found.rule,
-            "samples": found.samples, "elements": found.elements, "mismatches": found.mismatches, "max_abs_diff": found.max_abs_diff,
+            "samples": found.samples, "elements": found.elements, "mismatches": found.mismatches,
+            "max_abs_diff": found.max_abs_diff,
         },
     )  # fmt: skip
     page = out / "report.html"

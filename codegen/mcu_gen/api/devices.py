@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mcu_gen.api.projects import ProjectFile
 from mcu_gen.build import build_host, build_project
 from mcu_gen.build.upload import upload_project
 from mcu_gen.errors import UsageError
 from mcu_gen.run.device import Device
+from mcu_gen.run.local import open_host, open_serial
+from mcu_gen.run.qemu import open_qemu
+from mcu_gen.run.renode import open_renode
 from mcu_gen.targets import Target, read_manifest
 
 EMULATORS = ("qemu", "renode")
@@ -63,8 +64,6 @@ def open_device(
         ToolMissingError: a compiler or the emulator is missing.
         DeviceError: it does not start or does not answer in time.
     """
-    from mcu_gen.run import open_host, open_qemu, open_serial
-
     target = target_of(project)
     check_place(on, target)
     defines, variant = _variant(project, hooks=hooks, guard=guard)
@@ -72,7 +71,7 @@ def open_device(
         return open_host(build_host(project.dir, defines=defines))
     if on in EMULATORS:
         elf = build_project(project.dir, defines=defines, variant=variant).elf
-        return open_qemu(Path(elf), target)
+        return open_qemu(elf, target) if on == "qemu" else open_renode(elf, target)
     if flash or hooks:
         upload_project(project.dir, defines=defines, variant=variant)
     return open_serial(on)

@@ -90,8 +90,8 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None) -
         data: one sample or more, of which the first is used; a pseudo-random one when left out.
 
     Returns:
-        the ``data`` of the verb ``profile``: ``layers`` with ``instructions`` (or ``cycles``) and ``kind``, "simulated" or
-        "measured", and ``total``; also noted in ``mcu-gen.json``.
+        the ``data`` of the verb ``profile``: ``layers`` with ``instructions`` (or ``cycles``) and ``kind``,
+        "simulated" or "measured", and ``total``; also noted in ``mcu-gen.json``.
 
     Raises:
         UsageError: ``on`` counts nothing (the host).

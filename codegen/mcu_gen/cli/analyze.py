@@ -10,7 +10,7 @@ from mcu_gen import api
 from mcu_gen.cli.app import Render, verb
 from mcu_gen.cli.options import Model, OptionalBoard
 from mcu_gen.cli.output import Output
-from mcu_gen.cli.tables import facts, layer_name, plain_table, shape_text, tflm_line, used_of
+from mcu_gen.cli.tables import count, facts, layer_name, plain_table, shape_text, tflm_line, used_of
 from mcu_gen.frontends import load_bytes
 from mcu_gen.report.peers import tflm_memory
 
@@ -30,7 +30,7 @@ def analyze(out: Output, model: Model, board: OptionalBoard = None) -> tuple[dic
             table.add_row(
                 str(row["index"]), layer_name(row["name"]), row["op"],
                 f"{shape_text(row['output_shape'])} {row['output_dtype']}",
-                f"{row['macs']:,}" if row["macs"] else "-", f"{row['weight_bytes']:,}" if row["weight_bytes"] else "-",
+                count(row["macs"]), count(row["weight_bytes"]),
             )  # fmt: skip
         out.out.print(table)
         rows = [

@@ -10,7 +10,7 @@ from mcu_gen import api
 from mcu_gen.cli.app import Render, verb
 from mcu_gen.cli.options import Board, MaxRam, Model, NoFuse
 from mcu_gen.cli.output import Output
-from mcu_gen.cli.tables import facts, layer_name, plain_table, used_of
+from mcu_gen.cli.tables import count, facts, layer_name, plain_table, used_of
 from mcu_gen.plan.describe import plan_data
 from mcu_gen.targets import Target
 
@@ -24,8 +24,8 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
     for step in data["steps"]:
         bar = "█" * max(1, round(16 * step["live_bytes"] / peak))
         table.add_row(
-            str(step["index"]), layer_name(step["layer"]), step["kernel"], f"{step['macs']:,}" if step["macs"] else "-",
-            f"{step['scratch_bytes']:,}" if step["scratch_bytes"] else "-", f"{step['live_bytes']:,}", f"[blue]{bar}[/blue]",
+            str(step["index"]), layer_name(step["layer"]), step["kernel"], count(step["macs"]),
+            count(step["scratch_bytes"]), f"{step['live_bytes']:,}", f"[blue]{bar}[/blue]",
         )  # fmt: skip
     out.out.print(table)
     limit = data["max_ram"] or target.ram_bytes
@@ -45,6 +45,10 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
             ]
         )
     )
+    if any(step["live_bytes"] > data["arena_bytes"] for step in data["steps"]):
+        out.out.print(
+            "[dim]note:[/dim] layers that work in place share memory, so the arena is smaller than the sum of what is live"
+        )
     for note in data["notes"]:
         out.out.print(f"[dim]note:[/dim] {escape(note)}")
 

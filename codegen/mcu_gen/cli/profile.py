@@ -12,7 +12,7 @@ from mcu_gen import api
 from mcu_gen.cli.app import Render, verb
 from mcu_gen.cli.options import On, ProjectDir
 from mcu_gen.cli.output import Output
-from mcu_gen.cli.tables import layer_name, plain_table
+from mcu_gen.cli.tables import count, layer_name, plain_table
 from mcu_gen.errors import UsageError
 
 
@@ -51,10 +51,10 @@ def profile(
             right=("#", "MACs", unit, "per MAC", "share"),
         )  # fmt: skip
         for layer in data["layers"]:
-            count, macs = layer[unit], layer["macs"]
+            spent, macs = layer[unit], layer["macs"]
             table.add_row(
-                str(layer["index"]), layer_name(layer["name"]), layer["op"], layer["kernel"], f"{macs:,}" if macs else "-",
-                f"{count:,}", f"{count / macs:.2f}" if macs else "-", f"{100 * count / total:.1f} %" if total else "-",
+                str(layer["index"]), layer_name(layer["name"]), layer["op"], layer["kernel"], count(macs),
+                f"{spent:,}", f"{spent / macs:.2f}" if macs else "-", f"{100 * spent / max(total, 1):.1f} %",
             )  # fmt: skip
         out.out.print(table)
         kind = data["layers"][0]["kind"] if data["layers"] else "simulated"

@@ -80,7 +80,8 @@ def run(
         rows = [("samples", f"{found.samples:,} on {escape(on)}")]
         if found.instructions_per_sample is not None:
             rows.append(("instructions", f"{found.instructions_per_sample:,} per sample, simulated"))
-        rows.append(("stack", f"{found.stack_used:,} B used"))
+        if found.stack_used:
+            rows.append(("stack", f"{found.stack_used:,} B used"))
         if right is not None:
             rows.append(
                 ("accuracy", f"{right[0] / right[1]:.2%} ({right[0]} of {right[1]} labels in {escape(str(inputs))})")

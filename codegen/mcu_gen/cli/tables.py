@@ -57,3 +57,8 @@ def tflm_line(tflm: Mapping[str, Any], arena: int | None) -> str:
 def layer_name(name: str) -> str:
     """A layer's name for a table, with markup escaped."""
     return escape(short_name(name))
+
+
+def count(number: int) -> str:
+    """A number with thousands separators, a dash for none."""
+    return f"{number:,}" if number else "-"

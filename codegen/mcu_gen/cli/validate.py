@@ -43,8 +43,8 @@ def mismatch(data: dict[str, Any]) -> MismatchError:
     hints = []
     if layer:
         message += (
-            f"; the first layer that differs has {layer['mismatches']:,} of {layer['elements']:,} elements wrong: element "
-            f"{layer['element']} is {layer['got']}, expected {layer['expected']}"
+            f"; the first layer that differs has {layer['mismatches']:,} of {layer['elements']:,} elements wrong: "
+            f"element {layer['element']} is {layer['got']}, expected {layer['expected']}"
         )
     if data["guard_ok"] is False:
         hints.append("guard bytes around the arena were overwritten: a kernel writes outside its buffers")
@@ -100,11 +100,9 @@ def validate(
         raise mismatch(result)
 
     def render() -> None:
+        compared = f"{result['elements']:,} elements of {result['samples']:,} samples"
         rows = [
-            (
-                "result",
-                f"[bold green]0 mismatches[/bold green] in {result['elements']:,} elements of {result['samples']:,} samples",
-            ),
+            ("result", f"[bold green]0 mismatches[/bold green] in {compared}"),
             ("on", f"{escape(result['on'])} ({escape(result['board'])})"),
             ("oracle", f"{escape(result['oracle'])} {escape(str(result['oracle_version']))}: {result['rule']}"),
         ]
@@ -112,7 +110,8 @@ def validate(
             rows.append(("largest difference", f"{result['max_abs_diff']:.3g}"))
         if result["instructions_per_sample"] is not None:
             rows.append(("instructions", f"{result['instructions_per_sample']:,} per sample, simulated"))
-        rows.append(("stack", f"{result['stack_used']:,} B used of {result['stack_reserved']:,} B reserved"))
+        if result["stack_reserved"]:
+            rows.append(("stack", f"{result['stack_used']:,} B used of {result['stack_reserved']:,} B reserved"))
         rows.append(("guard bytes", "untouched" if result["guard_ok"] else "not in this build"))
         if result["dir"]:
             rows.append(("project", escape(result["dir"])))
