@@ -49,6 +49,7 @@ _ENUMS = {
     "quantized_bias_type": schema.TensorType,
     "in_data_type": schema.TensorType,
     "out_data_type": schema.TensorType,
+    "out_type": schema.TensorType,
 }
 
 #: Versions that TensorFlow's converter gives to an operator: {builtin: {dtype of the first input: version}}, else 1.

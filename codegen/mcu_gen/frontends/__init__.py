@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mcu_gen.errors import ModelFileError
@@ -20,8 +21,8 @@ def kind_of(path: Path) -> str:
     Raises:
         ModelFileError: there is no such path, it cannot be read, or it is no model that is known.
     """
-    if path.is_dir():
-        if (path / "saved_model.pb").is_file():
+    if os.path.isdir(path):  # unlike Path.is_dir, False for an impossible path
+        if os.path.isfile(path / "saved_model.pb"):
             return "saved_model"
         raise ModelFileError(
             "this folder is no SavedModel (it holds no saved_model.pb)", where=str(path), hints=[f"give {_KINDS}"]

@@ -32,14 +32,17 @@ except ImportError as error:
     print(error, file=sys.stderr)
     sys.exit({_MISSING})
 try:
-    if kind == "saved_model":
-        converter = tf.lite.TFLiteConverter.from_saved_model(source)
-    else:
+    if kind != "saved_model":
         model = tf.keras.models.load_model(source, compile=False)
-        specs = [tf.TensorSpec([1 if i == 0 or d is None else d for i, d in enumerate(x.shape)], x.dtype, name=x.name)
+        specs = [tf.TensorSpec([1] + [1 if d is None else d for d in x.shape[1:]], x.dtype, name=x.name)
                  for x in model.inputs]
-        call = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), input_signature=specs)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()], model)
+        archive = tf.keras.export.ExportArchive()
+        archive.track(model)
+        call = lambda *x: model(x[0] if len(x) == 1 else list(x), training=False)
+        archive.add_endpoint("serve", call, input_signature=specs)
+        source = target + ".saved"
+        archive.write_out(source, verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(source)
     flat = converter.convert()
 except Exception as error:
     print(f"{{type(error).__name__}}: {{error}}", file=sys.stderr)

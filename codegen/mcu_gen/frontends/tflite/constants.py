@@ -25,7 +25,7 @@ def fold_constant(op: RawOp, tensors: Mapping[int, Tensor]) -> np.ndarray | None
     first = inputs[0]
     assert first is not None
     if op.builtin == "SHAPE":
-        wide = op.options.get("out_type") == 4  # INT64 in the schema
+        wide = op.options.get("out_type") == "int64"
         return _frozen(np.array(first.shape, np.int64 if wide else np.int32))
     if op.builtin == "DEQUANTIZE" and len(inputs) == 1 and first.data is not None:
         return _dequantize(first)

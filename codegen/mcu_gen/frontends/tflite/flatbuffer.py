@@ -82,9 +82,10 @@ class Table:
         at = self._field(slot)
         if not at:
             return 0
-        target = at + self.reader.scalar("I", at, f"field {slot} of {self.what}")
-        if target + 4 > len(self.reader.data):
-            raise self.reader.bad(f"field {slot} of {self.what} points to byte {target}, behind the end")
+        offset = self.reader.scalar("I", at, f"field {slot} of {self.what}")
+        target = at + offset
+        if not offset or target + 4 > len(self.reader.data):
+            raise self.reader.bad(f"field {slot} of {self.what} points to byte {target}")
         return target
 
     def has(self, slot: int) -> bool:
@@ -118,11 +119,16 @@ class Table:
         return memoryview(self.reader.data)[at : at + count]
 
     def string(self, slot: int) -> str:
-        """A string field, "" when absent; bytes that are not UTF-8 become replacement characters."""
+        """A string field, "" when absent."""
         at, count = self._vector(slot, 1)
         if count > MAX_STRING:
             raise self.reader.bad(f"string {slot} of {self.what} has {count} bytes, at most {MAX_STRING} are read")
-        return self.reader.data[at : at + count].decode("utf-8", errors="replace")
+        if at and self.reader.data[at + count : at + count + 1] != b"\0":
+            raise self.reader.bad(f"string {slot} of {self.what} does not end with a zero byte")
+        try:
+            return self.reader.data[at : at + count].decode("utf-8")
+        except UnicodeDecodeError:
+            raise self.reader.bad(f"string {slot} of {self.what} is not UTF-8") from None
 
     def tables(self, slot: int, what: str) -> list[Table]:
         """A vector of tables; ``what`` names one of them, its index is appended."""

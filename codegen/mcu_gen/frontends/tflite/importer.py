@@ -98,6 +98,8 @@ class _Importer:
         known = {*model.inputs, *(t.index for t in tensors if t.variable or self._is_constant(t))}
         reported: set[int] = set()
         for number, op in enumerate(model.ops):
+            for i in sorted({*op.inputs} & {*op.outputs}):
+                broken.append(f"operator {number} ({op.builtin}) reads and writes tensor {names[i]}")
             for i in op.inputs:
                 if i >= 0 and i not in known and i not in reported:
                     reported.add(i)
@@ -231,8 +233,6 @@ class _Importer:
         for t in node.outputs:
             if needs_quantization(t) and raw.builtin not in MOVERS:
                 reasons.append(f"output {t.name} is {t.dtype.value} without scale and zero point")
-            if t.variable and t.name in node.op.inputs and raw.builtin not in ("ADD", "SUB", "MUL"):
-                reasons.append(f"variable {t.name} is read and written by one operator")
         return reasons
 
     def _shapes_agree(self, raw: RawOp, inferred: list[TensorType], where: str) -> bool:

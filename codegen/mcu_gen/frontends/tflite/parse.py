@@ -15,6 +15,8 @@ from mcu_gen.frontends.tflite import schema
 from mcu_gen.frontends.tflite.flatbuffer import Reader, Table
 
 _IDENTIFIER = b"TFL3"
+#: Operator versions grow by one when an operator learns something; the highest today is 12.
+_MAX_VERSION = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +164,9 @@ def _quant(table: Table | None) -> RawQuant | None:
 def _code(table: Table) -> tuple[str, str]:
     """``(builtin, custom code)``; files older than 2020 hold the builtin in a byte of its own."""
     code = max(table.number(0, "b"), table.number(3, "i"))
+    version = table.number(2, "i", 1)
+    if not 1 <= version <= _MAX_VERSION:
+        raise ModelFileError(f"{table.what} ({schema.builtin_name(code)}) has the version {version}")
     return schema.builtin_name(code), table.string(1)
 
 

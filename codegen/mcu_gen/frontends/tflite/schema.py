@@ -43,6 +43,7 @@ _ENUM_FIELDS = {
     "quantized_bias_type": "TensorType",
     "in_data_type": "TensorType",
     "out_data_type": "TensorType",
+    "out_type": "TensorType",
 }
 
 

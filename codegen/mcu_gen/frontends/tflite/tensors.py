@@ -14,6 +14,8 @@ from mcu_gen.graph import DType, QuantParams, Tensor
 MAX_RANK = 8
 #: No tensor of a network for a microcontroller comes near; a damaged shape does.
 MAX_TENSOR_BYTES = 256 << 20
+#: Larger scales overflow the fixed-point arithmetic of the reference kernels, whose results are then undefined.
+MAX_SCALE = 1e9
 
 _QUANTIZED = (DType.INT8, DType.UINT8, DType.INT16)
 
@@ -132,6 +134,9 @@ def _convert_quant(
     if not np.all(np.isfinite(scale)) or np.any(scale < 0) or (not constant and np.any(scale == 0)):
         worst = scale[~np.isfinite(scale) | (scale <= 0)][0]
         findings.broken.append(f"{where} has the scale {worst:g}; scales are positive numbers")
+        return None
+    if np.any(scale > MAX_SCALE):
+        findings.unsupported.append(f"{where} has the scale {scale.max():g}; at most {MAX_SCALE:g} is supported")
         return None
     low, high = (0, 255) if dtype is DType.UINT8 else (-(1 << (8 * dtype.size - 1)), (1 << (8 * dtype.size - 1)) - 1)
     outside = zero_point[(zero_point < low) | (zero_point > high)]
