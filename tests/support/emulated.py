@@ -1,0 +1,218 @@
+"""Runs many small networks on one emulated core: one firmware with inputs and expected outputs in flash.
+
+The firmware is the board's own start-up, UART and linker script around the generated networks; it prints a line per network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from support.three_way import COMPILE_S, Build, Prepared, compile_units, prefer, write_unit
+
+from mcu_gen.kernels import Kernel, kernels
+from mcu_gen.plan.planner import make_plan
+from mcu_gen.resources import resource_dir
+from mcu_gen.targets import Target, project_files
+
+#: Deadline of the emulator, seconds.
+EMULATOR_S = 120
+
+_HEADER = """
+#ifndef TEST_CASE_H
+#define TEST_CASE_H
+#include <stdint.h>
+typedef struct {
+    void *(*input)(unsigned);
+    const void *(*output)(unsigned);
+    int (*invoke)(void);
+    void (*reset)(void);
+    uint16_t inputs, outputs, samples;
+    const uint32_t *bytes;    /* of the inputs, then of the outputs */
+    const uint8_t *is_float;  /* per output */
+    const uint8_t *data;      /* per sample: inputs, then expected outputs */
+    double tolerance;         /* relative L2 distance of float outputs */
+} test_case;
+#endif
+"""
+
+_MAIN = """
+#include <string.h>
+#include "hal.h"
+#include "test_case.h"
+{declarations}
+static const test_case *const cases[] = {{ {names} }};
+static void put(const char *text) {{
+    while (*text != '\\0') {{
+        hal_putc((uint8_t)*text++);
+    }}
+}}
+static void put_number(uint32_t n) {{
+    if (n >= 10u) {{
+        put_number(n / 10u);
+    }}
+    hal_putc((uint8_t)('0' + n % 10u));
+}}
+static int close_enough(const uint8_t *want, const uint8_t *got, uint32_t bytes, double tolerance) {{
+    double norm = 0.0, distance = 0.0;
+    for (uint32_t i = 0; i < bytes; i += 4u) {{
+        float a, b;
+        memcpy(&a, want + i, 4);
+        memcpy(&b, got + i, 4);
+        norm += (double)a * (double)a;
+        distance += ((double)a - (double)b) * ((double)a - (double)b);
+    }}
+    return distance <= tolerance * tolerance * norm + 1e-60;
+}}
+int main(void) {{
+    hal_init();
+    for (uint32_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {{
+        const test_case *t = cases[n];
+        const uint8_t *data = t->data;
+        uint32_t wrong = 0;
+        t->reset();
+        for (unsigned s = 0; s < t->samples; s++) {{
+            for (unsigned i = 0; i < t->inputs; i++) {{
+                memcpy(t->input(i), data, t->bytes[i]);
+                data += t->bytes[i];
+            }}
+            wrong += t->invoke() != 0 ? 1u : 0u;
+            for (unsigned o = 0; o < t->outputs; o++) {{
+                const uint32_t bytes = t->bytes[t->inputs + o];
+                const uint8_t *got = t->output(o);
+                if (t->is_float[o] != 0u ? !close_enough(data, got, bytes, t->tolerance) : memcmp(data, got, bytes) != 0) {{
+                    wrong++;
+                }}
+                data += bytes;
+            }}
+        }}
+        put(wrong == 0u ? "PASS " : "FAIL ");
+        put_number(n);
+        put("\\n");
+    }}
+    put("DONE\\n");
+    hal_exit(0);
+    return 0;
+}}
+"""
+
+
+def _flags() -> ModuleType:
+    """Compiler settings as the local PlatformIO platform computes them."""
+    path = resource_dir("templates") / "project" / "platform" / "builder" / "flags.py"
+    spec = importlib.util.spec_from_file_location("mcu_gen_builder_flags", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def available(target: Target) -> list[Kernel]:
+    """The kernels that claim the target."""
+    return [k for k in kernels() if set(k.features) <= set(target.features)]
+
+
+def core_builds(ready: Sequence[Prepared], target: Target) -> list[Build]:
+    """Every case as it is planned for the target, and once more for each kernel that none of these plans uses."""
+    builds: list[Build] = []
+    used: set[str] = set()
+
+    def add(p: Prepared, kernel: Kernel | None) -> None:
+        plan = make_plan(p.graph, target) if kernel is None else make_plan(p.graph, target, select=prefer(kernel))
+        steps = {s.kernel.name for s in plan.steps}
+        if kernel is None or kernel.name in steps:
+            used.update(steps)
+            title = p.case.name if kernel is None else f"{p.case.name} [{kernel.name}]"
+            builds.append(Build(title, f"n{len(builds)}", p, plan))
+
+    for p in ready:
+        add(p, None)
+    for kernel in available(target):
+        for p in ready:
+            accepts = any(n.type in kernel.ops and kernel.rejects(n, target) is None for n in p.graph.nodes())
+            if kernel.name not in used and accepts:
+                add(p, kernel)
+    return builds
+
+
+def _bytes(build: Build) -> Iterator[bytes]:
+    for sample, outputs in zip(build.prepared.samples, build.prepared.expected, strict=True):
+        yield from (np.ascontiguousarray(a).tobytes() for a in (*sample, *outputs))
+
+
+def _table(build: Build) -> str:
+    """The C of one case: data in flash and the entry that main() walks."""
+    n, graph = build.net, build.plan.graph
+    tensors = [graph.tensors[t] for t in (*graph.inputs, *graph.outputs)]
+    data = ",".join(map(str, b"".join(_bytes(build))))
+    floats = ",".join(str(int(graph.tensors[t].dtype.is_float)) for t in graph.outputs)
+    return f"""
+#include "{n}.h"
+#include "../../test_case.h"
+static const uint8_t {n}_test_data[] = {{{data}}};
+static const uint32_t {n}_test_bytes[] = {{{",".join(str(t.bytes) for t in tensors)}}};
+static const uint8_t {n}_test_floats[] = {{{floats}}};
+extern const test_case {n}_test;
+const test_case {n}_test = {{
+    {n}_input, {n}_output, {n}_invoke, {n}_reset, {len(graph.inputs)}, {len(graph.outputs)},
+    {len(build.prepared.samples)}, {n}_test_bytes, {n}_test_floats, {n}_test_data, {build.prepared.case.tolerance!r}
+}};
+"""
+
+
+def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[str, str]:
+    """Builds and runs the firmware; failures by title."""
+    flags = _flags()
+    toolchain = flags.choose(target.settings)
+    command = [toolchain.programs["CC"], *toolchain.flags, *flags.LANGUAGE, *flags.COMMON, "-Werror", "-g0", "-O2"]
+    for name, text in project_files(target, net="test", origin=["Operator tests."]).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "test_case.h").write_text(_HEADER)
+    units = []
+    for b in builds:
+        unit = write_unit(folder / "cases", b, poison=False)
+        unit.write_text(unit.read_text() + _table(b))
+        units.append(unit)
+    messages = compile_units(command, units)
+    if messages:
+        titles = {u: b.title for u, b in zip(units, builds, strict=True)}
+        return {titles[u]: f"compiler: {text}" for u, text in messages.items()}
+    names = [f"{b.net}_test" for b in builds]
+    declarations = "\n".join(f"extern const test_case {n};" for n in names)
+    main = _MAIN.format(declarations=declarations, names=", ".join(f"&{n}" for n in names))
+    (folder / "main.c").write_text(main)
+    hal = folder / "lib" / "mcu_runtime"
+    sources = [folder / "main.c", *sorted((hal / "hal").glob("*.[cS]"))]
+    objects = folder / "objects.txt"
+    objects.write_text("\n".join(str(u.with_suffix(".o")) for u in units))
+    elf = folder / "firmware.elf"
+    link = [*toolchain.link, "-Wl,--gc-sections", f"-T{folder / 'ld' / (target.name + '.ld')}"]
+    includes = [f"-I{folder}", f"-I{hal}", f"-I{hal / 'hal'}"]
+    done = subprocess.run(
+        [*command, *includes, *link, *map(str, sources), f"@{objects}", *toolchain.settings["libs"], "-o", str(elf)],
+        capture_output=True,
+        text=True,
+        timeout=COMPILE_S,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    qemu = target.emulators["qemu"]
+    ran = subprocess.run(
+        [qemu["program"], *qemu["args"], "-serial", "stdio", qemu["image_option"], str(elf)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=EMULATOR_S,
+    )
+    lines = ran.stdout.split("\n")
+    said = {int(line[5:]): line[:4] for line in lines if line[:5] in ("PASS ", "FAIL ") and line[5:].isdigit()}
+    failures = {b.title: f"{said.get(i, 'no answer')} on {target.name}" for i, b in enumerate(builds) if said.get(i) != "PASS"}
+    if "DONE" not in lines and not failures:
+        failures["firmware"] = f"did not end: {ran.stdout[-300:]} {ran.stderr[-300:]}"
+    return failures
