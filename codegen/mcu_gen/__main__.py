@@ -1,6 +1,8 @@
 """``python -m mcu_gen``: the command line."""
 
+import sys
+
 from mcu_gen.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

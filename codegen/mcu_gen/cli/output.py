@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ _LINE_EVERY_S = 10.0
 #: Width of tables where stdout is no terminal and COLUMNS is not set.
 _PIPE_WIDTH = 120
 
+#: Converters join the names of operators that they fuse.
+_FUSED_NAME = re.compile(r"([\w/:.-]+);[\w/:.;-]*[\w/-]")
+
 Advance = Callable[[int, int], None]
 
 
@@ -46,6 +50,11 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return str(value)
+
+
+def brief(text: str) -> str:
+    """``text`` with the names of fused operators (``a/Relu;a/batch_norm/add;a/conv``) cut to the first of them."""
+    return _FUSED_NAME.sub(r"\1", text)
 
 
 def _console(stream: Any) -> Console:
@@ -77,7 +86,7 @@ class Output:
 
     def warn(self, text: str) -> None:
         """A warning, on stderr."""
-        self.err.print(f"[yellow]warning:[/yellow] {escape(text)}")
+        self.err.print(f"[yellow]warning:[/yellow] {escape(brief(text))}")
 
     def debug(self, text: str) -> None:
         """A detail, on stderr under ``-v``."""
@@ -132,10 +141,10 @@ class Output:
                 details["reasons"] = error.reasons
             self.document(command, plain(details))
             return
-        where = f"[bold]{escape(error.where)}[/bold]: " if error.where else ""
-        self.err.print(f"[bold red]error:[/bold red] {where}{escape(error.message)}")
+        where = f"[bold]{escape(brief(error.where))}[/bold]: " if error.where else ""
+        self.err.print(f"[bold red]error:[/bold red] {where}{escape(brief(error.message))}")
         for reason in getattr(error, "reasons", ()):
-            self.err.print(f"  [red]-[/red] {escape(reason)}")
+            self.err.print(f"  [red]-[/red] {escape(brief(reason))}")
         for hint in error.hints:
             self.err.print(f"  [cyan]try:[/cyan] {escape(hint)}")
 

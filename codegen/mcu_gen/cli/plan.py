@@ -46,9 +46,8 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
         )
     )
     if any(step["live_bytes"] > data["arena_bytes"] for step in data["steps"]):
-        out.out.print(
-            "[dim]note:[/dim] layers that work in place share memory, so the arena is smaller than the sum of what is live"
-        )
+        text = "layers that work in place share memory, so the arena is smaller than the sum of live bytes"
+        out.out.print(f"[dim]note:[/dim] {text}")
     for note in data["notes"]:
         out.out.print(f"[dim]note:[/dim] {escape(note)}")
 

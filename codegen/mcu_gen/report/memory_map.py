@@ -12,7 +12,9 @@ from typing import Any
 _WIDTH, _HEIGHT = 960, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 74, 14, 16, 44
 _TICKS = 5
-_CHAR_WIDTH = 6.6  # of the labels, in user units
+_CHAR_WIDTH = 6.7  # of the labels, in user units
+_LABEL_HEIGHT = 13.0
+_MIN_HEIGHT = 3.0  # of a box, so that ten bytes can still be pointed at
 
 #: A limit that would leave less than this part of the height to the buffers is not drawn to scale.
 _MIN_FILL = 0.3
@@ -68,10 +70,52 @@ class _Scale:
         return _HEIGHT - _BOTTOM - address / self.top_bytes * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _box(scale: _Scale, buffer: Mapping[str, Any], aliases: Sequence[str], layers: Sequence[str]) -> str:
-    x, right = scale.x(buffer["first"]), scale.x(buffer["last"] + 1)
-    y, bottom = scale.y(buffer["offset"] + buffer["bytes"]), scale.y(buffer["offset"])
-    width, height = max(right - x, 1.0), max(bottom - y, 1.0)
+@dataclass(frozen=True)
+class _Rect:
+    """A rectangle in user units."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def meets(self, other: _Rect) -> bool:
+        return (
+            self.x < other.x + other.width
+            and other.x < self.x + self.width
+            and self.y < other.y + other.height
+            and other.y < self.y + self.height
+        )
+
+
+def _rect(scale: _Scale, buffer: Mapping[str, Any]) -> _Rect:
+    x, y = scale.x(buffer["first"]), scale.y(buffer["offset"] + buffer["bytes"])
+    bottom = scale.y(buffer["offset"])
+    height = max(bottom - y, _MIN_HEIGHT)
+    return _Rect(x, bottom - height, max(scale.x(buffer["last"] + 1) - x, 1.0), height)
+
+
+def _place(box: _Rect, width: float, others: Sequence[_Rect], labels: Sequence[_Rect]) -> _Rect | None:
+    """Where in ``box`` a label of ``width`` is read best: clear of other labels, and of other boxes if possible."""
+    best: tuple[int, _Rect] | None = None
+    for fx in (0.0, 0.5, 1.0):
+        for fy in (0.5, 0.1, 0.9, 0.3, 0.7):
+            spot = _Rect(
+                box.x + 4 + fx * (box.width - 8 - width),
+                box.y + fy * (box.height - _LABEL_HEIGHT),
+                width,
+                _LABEL_HEIGHT,
+            )
+            if any(spot.meets(label) for label in labels):
+                continue
+            covered = sum(spot.meets(other) for other in others)
+            if best is None or covered < best[0]:
+                best = (covered, spot)
+    return best[1] if best is not None else None
+
+
+def _title(buffer: Mapping[str, Any], aliases: Sequence[str], layers: Sequence[str]) -> str:
+    """What a box holds, from when to when: shown when the pointer rests on it."""
 
     def at(step: int) -> str:
         if step < 0:
@@ -79,20 +123,42 @@ def _box(scale: _Scale, buffer: Mapping[str, Any], aliases: Sequence[str], layer
         return f"layer {step} ({layers[step]})" if step < len(layers) else "after the last layer"
 
     also = f"\nshared with {', '.join(aliases)}" if aliases else ""
-    title = (
+    return (
         f"{buffer['name']}\n{buffer['kind']}, {buffer['bytes']:,} B at offset {buffer['offset']:,}\n"
         f"from {at(buffer['first'])}\nto {at(buffer['last'])}{also}"
     )
-    label = ""
-    name, size = _label(str(buffer["name"]), int(buffer["bytes"]), width - 8)
-    if height >= 13 and (name or size):
+
+
+def _boxes(scale: _Scale, plan: Mapping[str, Any], layers: Sequence[str]) -> list[str]:
+    """All buffers, and above them their labels."""
+    aliases: dict[str, list[str]] = {}
+    for t in plan["tensors"]:
+        if t.get("alias_of"):
+            aliases.setdefault(str(t["alias_of"]), []).append(str(t["name"]))
+    buffers = [t for t in plan["tensors"] if not t.get("alias_of")]
+    rects = [_rect(scale, t) for t in buffers]
+    parts = []
+    for buffer, r in zip(buffers, rects, strict=True):
+        title = escape(_title(buffer, aliases.get(str(buffer["name"]), []), layers))
+        parts.append(
+            f'<g class="buffer {escape(buffer["kind"])}" tabindex="0"><title>{title}</title>'
+            f'<rect x="{r.x:.1f}" y="{r.y:.1f}" width="{r.width:.1f}" height="{r.height:.1f}" rx="2"/></g>'
+        )
+    labels: list[_Rect] = []
+    for buffer, r in zip(buffers, rects, strict=True):
+        text = "scratch" if buffer["kind"] == "scratch" else str(buffer["name"])
+        name, size = _label(text, int(buffer["bytes"]), r.width - 8)
+        if r.height < _LABEL_HEIGHT or not (name or size):
+            continue
+        width = (len(name) + len(size) + (1 if name and size else 0)) * _CHAR_WIDTH
+        spot = _place(r, width, [o for o in rects if o is not r], labels)
+        if spot is None:
+            continue
+        labels.append(spot)
         gap = ' dx="6"' if name and size else ""
         span = f'<tspan class="size"{gap}>{size}</tspan>' if size else ""
-        label = f'<text x="{x + 5:.1f}" y="{y + height / 2 + 4:.1f}">{escape(name)}{span}</text>'
-    return (
-        f'<g class="buffer {escape(buffer["kind"])}" tabindex="0"><title>{escape(title)}</title>'
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"/>{label}</g>'
-    )
+        parts.append(f'<text class="label" x="{spot.x:.1f}" y="{spot.y + 10:.1f}">{escape(name)}{span}</text>')
+    return parts
 
 
 def _horizontal(scale: _Scale, line: Line) -> str:
@@ -148,15 +214,10 @@ def memory_map(plan: Mapping[str, Any], lines: Sequence[Line] = ()) -> str:
     arena = int(plan["arena_bytes"])
     drawn = [line for line in lines if line.bytes * _MIN_FILL <= arena]
     scale = _Scale(math.ceil(max([arena, *(line.bytes for line in drawn)]) * 1.04), len(layers))
-    aliases: dict[str, list[str]] = {}
-    for t in plan["tensors"]:
-        if t.get("alias_of"):
-            aliases.setdefault(str(t["alias_of"]), []).append(str(t["name"]))
-    boxes = [_box(scale, t, aliases.get(str(t["name"]), []), layers) for t in plan["tensors"] if not t.get("alias_of")]
-    parts = [*_axes(scale, layers), *boxes, *(_horizontal(scale, line) for line in drawn)]
+    parts = [*_axes(scale, layers), *_boxes(scale, plan, layers), *(_horizontal(scale, line) for line in drawn)]
     return (
         f'<svg class="memory-map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg" '
-        f'aria-label="Memory map: {len(boxes)} buffers in an arena of {arena:,} bytes over {len(layers)} layers">'
+        f'aria-label="Memory map: {len(plan["tensors"])} buffers in an arena of {arena:,} bytes over {len(layers)} layers">'
         + "".join(parts)
         + "</svg>"
     )

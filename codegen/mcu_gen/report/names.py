@@ -13,7 +13,10 @@ def short_name(name: str, width: int = 32) -> str:
         return "layer " + short_name(name.removeprefix("layer "), width)
     first = name.split(";")[0] or name
     parts = first.split("/")
-    while len(parts) > 1 and len("/".join(parts)) > width:
+    while len(parts) > 2 and len("/".join(parts)) > width:
         parts = parts[1:]
     text = "/".join(parts)
-    return text if len(text) <= width else text[: width - 1] + "…"
+    if len(text) <= width:
+        return text
+    # The last part often says the operator only (Relu, BiasAdd): keep the end of what tells layers apart as well.
+    return "…" + text[-(width - 1) :]
