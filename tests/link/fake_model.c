@@ -37,6 +37,10 @@ static void hook(uint16_t layer, const void *data, uint32_t bytes) {
 
 static int invoke(void) {
     if (x1[1] == 13.0f) return -13; /* a way to make it fail */
+    if (x1[1] == 14.0f) {           /* a way to make it slow */
+        for (volatile uint32_t i = 0; i < 3000000u; i++) {
+        }
+    }
     for (int i = 0; i < 4; i++) hidden[i] = (int8_t)(2 * (x0[i] % 60));
     hook(0, hidden, sizeof hidden);
     for (int i = 0; i < 4; i++) y0[i] = (int8_t)(uint8_t)(x0[i] + 1);

@@ -29,9 +29,10 @@ def write_project(folder: Path, board: str) -> Path:
     return folder
 
 
-def host_program(folder: Path, *, hooks: bool = True, sanitize: bool = True) -> Path:
-    """The project's program for this machine."""
-    return build_host(write_project(folder, "mps2_an386"), defines=["FAKE_HOOKS"] if hooks else [], sanitize=sanitize)
+def host_program(folder: Path, *, hooks: bool = True, sanitize: bool = True, bulk: int = 0) -> Path:
+    """The project's program for this machine, with ``bulk`` bytes of bulk memory."""
+    defines = (["FAKE_HOOKS"] if hooks else []) + ([f"HAL_HOST_BULK={bulk}"] if bulk else [])
+    return build_host(write_project(folder, "mps2_an386"), defines=defines, sanitize=sanitize)
 
 
 def board_program(folder: Path, board: str, *, hooks: bool = True) -> Path:

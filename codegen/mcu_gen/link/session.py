@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from mcu_gen.errors import DeviceError
 from mcu_gen.link.fields import ProtocolError, pack, unpack
 from mcu_gen.link.framing import FrameReader, encode_frame
-from mcu_gen.link.messages import ANSWER_BIT, ANSWER_HEADER, BY_NAME, ERROR, REQUEST_HEADER, Reason
+from mcu_gen.link.messages import ANSWER_BIT, ANSWER_HEADER, BY_NAME, ERROR, REQUEST_HEADER, Message, Reason
 
 _REQUEST_HEADER_BYTES = 7
 _ANSWER_HEADER_BYTES = 3
@@ -77,8 +78,9 @@ class Session:
     ) -> Mapping[str, Any]:
         """Sends the message ``name`` and returns the fields of its answer.
 
-        A request that arrived damaged is sent again; one whose answer was lost only where the table of messages says
-        that asking twice is harmless, every ``repeat_s`` (a third of the deadline unless told).
+        A message that is repeatable (see the table) is sent again every ``repeat_s`` (a third of the deadline unless
+        told) and whenever damage is noticed.  Any other is sent again only when it is sure that the device never saw
+        it: an inference that runs twice would advance the network's state twice.
 
         Raises:
             DeviceRefusedError: the device answered with ERROR.
@@ -87,61 +89,64 @@ class Session:
         """
         message = BY_NAME[name]
         limit = self.deadline_s if deadline_s is None else deadline_s
-        number = next(self._ids)
-        header = {"code": message.code, "id": number}
-        header["deadline_ms"] = min(int(limit * 1000), 0xFFFFFFFF) if self.enforce_on_device else 0
-        # The delimiter in front ends whatever noise the line carried before.
-        frame = b"\x00" + encode_frame(pack(REQUEST_HEADER, header) + pack(message.request, fields))
-        start = time.monotonic()
-        sends = 0
-        damaged_before = self._reader.damaged
-        next_send = start
+        end = time.monotonic() + limit
         every = limit / 3 if repeat_s is None else repeat_s
-        while (now := time.monotonic()) - start < limit:
-            if sends == 0 or (message.repeatable and now >= next_send):
-                self.stream.write(frame, max(limit - (now - start), _POLL_S))
-                sends += 1
-                next_send = time.monotonic() + every
-            for payload in self._reader.feed(self.stream.read(max(0.0, min(_POLL_S, start + limit - now)))):
-                answer = self._answer(payload, number)
-                if answer is None:
-                    continue
-                code, body = answer
-                if code == ERROR.code:
-                    refusal = unpack(ERROR.answer, body)
-                    if refusal["reason"] == Reason.DAMAGED and sends <= _MAX_REPEATS:
-                        self.stream.write(frame, max(limit - (time.monotonic() - start), _POLL_S))
-                        sends += 1
-                        continue
-                    raise self._refused(name, refusal)
-                if code != message.code:
-                    raise ProtocolError(f"{name} was answered with code 0x{code:02x}", where=self.stream.name)
-                try:
-                    return unpack(message.answer, body)
-                except ProtocolError as error:
-                    raise ProtocolError(f"the answer to {name}: {error}", where=self.stream.name) from None
-            if self._reader.damaged != damaged_before and message.repeatable and sends <= _MAX_REPEATS:
-                damaged_before = self._reader.damaged
-                next_send = 0.0  # an answer came in pieces: ask again at once
+        number = next(self._ids)
+        frame = self._frame(message, number, limit, fields)
+        damaged_before = self._reader.damaged
+        next_send = 0.0
+        repeats = 0
+        probe: int | None = None  # a HELLO whose answer shows what became of a request that must not be repeated
+        while (now := time.monotonic()) < end:
+            if now >= next_send:
+                self.stream.write(frame, end - now)
+                next_send = now + every if message.repeatable else math.inf
+            trouble = False
+            for payload in self._reader.feed(self.stream.read(min(_POLL_S, end - now))):
+                answered, code, body = self._answer(payload)
+                if answered == number:
+                    return self._result(message, code, body)
+                if probe is not None and answered == probe:
+                    if self._reader.damaged != damaged_before:
+                        raise DeviceError(f"the answer to {name} arrived damaged", where=self.stream.name)
+                    next_send, probe = 0.0, None  # answers come in order: the device never saw the request
+                # A request whose frame arrived damaged has no readable number; the device says so with 0.
+                trouble |= answered == 0 and code == ERROR.code and body[:1] == bytes([Reason.DAMAGED])
+            trouble |= self._reader.damaged != damaged_before and probe is None
+            if trouble and repeats < _MAX_REPEATS:
+                repeats += 1
+                if message.repeatable:
+                    damaged_before = self._reader.damaged
+                    next_send = 0.0
+                else:
+                    probe = next(self._ids)
+                    self.stream.write(self._frame(BY_NAME["HELLO"], probe, limit, {}), end - now)
         damaged = self._reader.damaged - damaged_before
         noise = f" ({damaged} damaged frames arrived)" if damaged else ""
-        raise DeviceError(f"no answer to {name} from {self.stream.name} in {limit:g} s{noise}", where=self.stream.name)
+        raise DeviceError(f"no answer to {name} in {limit:g} s{noise}", where=self.stream.name)
 
-    def _answer(self, payload: bytes, number: int) -> tuple[int, bytes] | None:
-        """Code and fields of the answer to request ``number``; None for what belongs to an earlier one."""
-        if len(payload) < _ANSWER_HEADER_BYTES:
-            return None
+    def _frame(self, message: Message, number: int, limit: float, fields: Mapping[str, Any]) -> bytes:
+        deadline_ms = min(int(limit * 1000), 0xFFFFFFFF) if self.enforce_on_device else 0
+        header = {"code": message.code, "id": number, "deadline_ms": deadline_ms}
+        # The delimiter in front ends whatever noise the line carried before.
+        return b"\x00" + encode_frame(pack(REQUEST_HEADER, header) + pack(message.request, fields))
+
+    def _answer(self, payload: bytes) -> tuple[int | None, int, bytes]:
+        """Number of the request, code and fields of an answer; number None for what is no answer."""
+        if len(payload) < _ANSWER_HEADER_BYTES or not payload[0] & ANSWER_BIT:
+            return None, 0, b""
         header = unpack(ANSWER_HEADER, payload[:_ANSWER_HEADER_BYTES])
-        code = header["code"] & ~ANSWER_BIT
-        body = payload[_ANSWER_HEADER_BYTES:]
-        if not header["code"] & ANSWER_BIT:
-            return None
-        if header["id"] == number:
-            return code, body
-        # A request whose frame was damaged has no readable number; the device says so with 0.
-        if header["id"] == 0 and code == ERROR.code and body[:1] == bytes([Reason.DAMAGED]):
-            return code, body
-        return None
+        return header["id"], header["code"] & ~ANSWER_BIT, payload[_ANSWER_HEADER_BYTES:]
+
+    def _result(self, message: Message, code: int, body: bytes) -> Mapping[str, Any]:
+        if code == ERROR.code:
+            raise self._refused(message.name, unpack(ERROR.answer, body))
+        if code != message.code:
+            raise ProtocolError(f"{message.name} was answered with code 0x{code:02x}", where=self.stream.name)
+        try:
+            return unpack(message.answer, body)
+        except ProtocolError as error:
+            raise ProtocolError(f"the answer to {message.name}: {error}", where=self.stream.name) from None
 
     def _refused(self, name: str, refusal: Mapping[str, Any]) -> DeviceRefusedError:
         reason = int(refusal["reason"])

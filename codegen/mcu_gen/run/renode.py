@@ -1,7 +1,8 @@
 """Boards in Renode: a ``.resc`` script from the board's manifest, serial line over a TCP terminal of Renode's.
 
-Section ``mcu_gen.emulators.renode`` of a manifest has ``platform`` (a ``.repl`` file, as Renode finds it), ``uart`` (the
-peripheral that is the serial line, ``sysbus.usart2``) and optionally ``setup`` (monitor commands before the start).
+Section ``mcu_gen.emulators.renode`` of a manifest has ``platform`` (a ``.repl`` file, as Renode finds it), ``uart``
+(the peripheral that is the serial line, ``sysbus.usart2``) and optionally ``setup`` (monitor commands that run before
+the firmware is loaded).
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class _RenodeStream:
         self._folder = tempfile.TemporaryDirectory(prefix="mcu-gen-renode-")
         self._line: SerialStream | None = None
         self._process: ProcessStream | None = None
+        self._said = ""  # the end of what Renode's monitor printed
         try:
             path = Path(self._folder.name) / "run.resc"
             path.write_text(script)
@@ -76,6 +78,7 @@ class _RenodeStream:
 
     def read(self, timeout_s: float) -> bytes:
         assert self._line is not None
+        self._listen()
         try:
             return self._line.read(timeout_s)
         except DeviceError as error:
@@ -87,15 +90,21 @@ class _RenodeStream:
                 part.close()
         self._folder.cleanup()
 
+    def _listen(self) -> None:
+        """Takes what the monitor printed; a full pipe would stop Renode."""
+        assert self._process is not None
+        while text := self._process.read(0.0):
+            self._said = (self._said + text.decode(errors="replace"))[-500:]
+
     def _why(self) -> str:
-        """What Renode's monitor printed, for an error."""
+        """What Renode said or how it ended, for an error."""
         if self._process is None:
             return ""
         try:
-            text = self._process.read(0.0).decode(errors="replace")
+            self._listen()
         except DeviceError as error:
-            return f": {error.message}"
-        return f": {text.strip()[-500:]}" if text.strip() else ""
+            return f": {error.message}: {self._said.strip()}"
+        return f": {self._said.strip()}" if self._said.strip() else ""
 
 
 def open_renode(elf: Path, target: Target, *, fp16: bool = False, limits: Limits | None = None) -> Device:

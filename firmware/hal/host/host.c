@@ -60,8 +60,7 @@ uint64_t hal_ticks(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-void hal_stack_paint(void) {
-}
+void hal_stack_paint(void) {}
 
 uint32_t hal_stack_used(void) {
     return 0; /* not known: the host's stack is the operating system's */
@@ -71,9 +70,16 @@ uint32_t hal_stack_reserved(void) {
     return 0;
 }
 
+/* A build may ask for bulk memory, as emulated boards have it. */
 uint8_t *hal_harness(uint32_t *bytes) {
+#ifdef HAL_HOST_BULK
+    static uint8_t bulk[HAL_HOST_BULK];
+    *bytes = sizeof bulk;
+    return bulk;
+#else
     *bytes = 0;
     return (uint8_t *)0;
+#endif
 }
 
 void hal_exit(int code) {
