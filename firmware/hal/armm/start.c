@@ -12,9 +12,9 @@ void Fault_Handler(void);
 int *__errno(void);
 extern const signed char __fdlib_version;
 
-#define SCB_VTOR 0xE000ED08u
-#define SCB_CCR 0xE000ED14u
-#define SCB_CFSR 0xE000ED28u
+#define SCB_VTOR  0xE000ED08u
+#define SCB_CCR   0xE000ED14u
+#define SCB_CFSR  0xE000ED28u
 #define SCB_CPACR 0xE000ED88u
 
 /* newlib asks for errno through this; its own version drags in 100 bytes of .data. */

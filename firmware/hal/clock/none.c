@@ -1,5 +1,4 @@
 /* Boards whose clock needs no setting up (emulators). */
 #include "hal_port.h"
 
-void hal_clock_init(void) {
-}
+void hal_clock_init(void) {}

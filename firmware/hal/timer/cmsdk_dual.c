@@ -1,15 +1,15 @@
-/* Counter from the Arm CMSDK dual timer: timer 1 counts the clock, timer 2 the clock divided by 256, which makes 40 bits
- * (12 hours at 25 MHz).  Registers: Cortex-M System Design Kit TRM, section 4.5. */
+/* Counter from the Arm CMSDK dual timer: timer 1 counts the clock, timer 2 the clock divided by 256, which makes 40
+ * bits (12 hours at 25 MHz).  Registers: Cortex-M System Design Kit TRM, section 4.5. */
 #include "hal_port.h"
 #include "wide.h"
 
-#define TIMER_LOAD(n) HAL_REG(HAL_TIMER_BASE + 0x20u * (n) + 0x00u)
-#define TIMER_VALUE(n) HAL_REG(HAL_TIMER_BASE + 0x20u * (n) + 0x04u)
+#define TIMER_LOAD(n)    HAL_REG(HAL_TIMER_BASE + 0x20u * (n) + 0x00u)
+#define TIMER_VALUE(n)   HAL_REG(HAL_TIMER_BASE + 0x20u * (n) + 0x04u)
 #define TIMER_CONTROL(n) HAL_REG(HAL_TIMER_BASE + 0x20u * (n) + 0x08u)
 
-#define CONTROL_ENABLE 0x80u
+#define CONTROL_ENABLE       0x80u
 #define CONTROL_PRESCALE_256 0x08u
-#define CONTROL_32_BIT 0x02u
+#define CONTROL_32_BIT       0x02u
 
 void hal_timer_init(void) {
     TIMER_CONTROL(0u) = CONTROL_32_BIT;

@@ -8,7 +8,7 @@
 #define DWT_CYCCNT HAL_REG(0xE0001004u)
 
 static void dwt_start(void) {
-    HAL_REG(0xE000EDFCu) |= 1u << 24; /* DEMCR.TRCENA */
+    HAL_REG(0xE000EDFCu) |= 1u << 24;   /* DEMCR.TRCENA */
     HAL_REG(0xE0001FB0u) = 0xC5ACCE55u; /* LAR: Cortex-M7 locks the unit */
     DWT_CYCCNT = 0u;
     HAL_REG(0xE0001000u) |= 1u;

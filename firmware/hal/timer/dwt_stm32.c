@@ -2,16 +2,16 @@
  * divided by 4 and timers get twice that), so a prescaler of 32768 gives units of 65536 cycles: 48 bits in all. */
 #include "dwt.h"
 
-#define RCC_APB1ENR HAL_REG(0x40023840u)
+#define RCC_APB1ENR  HAL_REG(0x40023840u)
 #define TIM2(offset) HAL_REG(0x40000000u + (offset))
 
 void hal_timer_init(void) {
     RCC_APB1ENR |= 1u;
     (void)RCC_APB1ENR;
-    TIM2(0x28u) = 32767u; /* PSC */
+    TIM2(0x28u) = 32767u;      /* PSC */
     TIM2(0x2Cu) = 0xFFFFFFFFu; /* ARR */
-    TIM2(0x14u) = 1u; /* EGR.UG: takes the prescaler over and clears the counter */
-    TIM2(0x00u) = 1u; /* CR1.CEN */
+    TIM2(0x14u) = 1u;          /* EGR.UG: takes the prescaler over and clears the counter */
+    TIM2(0x00u) = 1u;          /* CR1.CEN */
     dwt_start();
 }
 

@@ -1,8 +1,7 @@
 /* Counter of retired instructions of RISC-V, 64 bits. */
 #include "hal_port.h"
 
-void hal_timer_init(void) {
-}
+void hal_timer_init(void) {}
 
 uint64_t hal_ticks(void) {
     uint32_t high, low, again;

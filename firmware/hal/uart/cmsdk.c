@@ -1,9 +1,9 @@
 /* Arm CMSDK APB UART (MPS2, MPS3), polled.  Registers: Cortex-M System Design Kit TRM, section 4.3. */
 #include "hal_port.h"
 
-#define UART_DATA HAL_REG(HAL_UART_BASE + 0x00u)
-#define UART_STATE HAL_REG(HAL_UART_BASE + 0x04u)
-#define UART_CTRL HAL_REG(HAL_UART_BASE + 0x08u)
+#define UART_DATA    HAL_REG(HAL_UART_BASE + 0x00u)
+#define UART_STATE   HAL_REG(HAL_UART_BASE + 0x04u)
+#define UART_CTRL    HAL_REG(HAL_UART_BASE + 0x08u)
 #define UART_BAUDDIV HAL_REG(HAL_UART_BASE + 0x10u)
 
 #define STATE_TX_FULL 1u

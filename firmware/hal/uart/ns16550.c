@@ -2,9 +2,9 @@
 #include "hal_port.h"
 
 #define UART_DATA HAL_REG8(HAL_UART_BASE + 0u)
-#define UART_FCR HAL_REG8(HAL_UART_BASE + 2u)
-#define UART_LCR HAL_REG8(HAL_UART_BASE + 3u)
-#define UART_LSR HAL_REG8(HAL_UART_BASE + 5u)
+#define UART_FCR  HAL_REG8(HAL_UART_BASE + 2u)
+#define UART_LCR  HAL_REG8(HAL_UART_BASE + 3u)
+#define UART_LSR  HAL_REG8(HAL_UART_BASE + 5u)
 
 void hal_uart_init(void) {
     UART_LCR = 3u; /* 8N1; the boot ROM or the emulator has set the divisor */

@@ -4,8 +4,8 @@
 
 #include "hal_port.h"
 
-#define RCC_BASE 0x40023800u
-#define RCC_AHB1ENR HAL_REG(RCC_BASE + 0x30u)
+#define RCC_BASE               0x40023800u
+#define RCC_AHB1ENR            HAL_REG(RCC_BASE + 0x30u)
 #define GPIO_REG(port, offset) HAL_REG(0x40020000u + 0x400u * (port) + (offset))
 
 /* Alternate function `af` with pull-up, medium speed. */

@@ -1,8 +1,8 @@
 /* USART of STM32F1/F2/F4 (status register SR), polled: RM0390 chapter 25. */
 #include "stm32_pins.h"
 
-#define USART_SR HAL_REG(HAL_UART_BASE + 0x00u)
-#define USART_DR HAL_REG(HAL_UART_BASE + 0x04u)
+#define USART_SR  HAL_REG(HAL_UART_BASE + 0x00u)
+#define USART_DR  HAL_REG(HAL_UART_BASE + 0x04u)
 #define USART_BRR HAL_REG(HAL_UART_BASE + 0x08u)
 #define USART_CR1 HAL_REG(HAL_UART_BASE + 0x0Cu)
 
