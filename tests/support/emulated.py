@@ -165,6 +165,11 @@ const test_case {n}_test = {{
 """
 
 
+def _call(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr[-3000:]}"
+
+
 def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[str, str]:
     """Builds and runs the firmware; failures by title."""
     flags = _flags()
@@ -189,19 +194,18 @@ def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[s
     main = _MAIN.format(declarations=declarations, names=", ".join(f"&{n}" for n in names))
     (folder / "main.c").write_text(main)
     hal = folder / "lib" / "mcu_runtime"
-    sources = [folder / "main.c", *sorted((hal / "hal").glob("*.[cS]"))]
-    objects = folder / "objects.txt"
-    objects.write_text("\n".join(str(u.with_suffix(".o")) for u in units))
-    elf = folder / "firmware.elf"
-    link = [*toolchain.link, "-Wl,--gc-sections", f"-T{folder / 'ld' / (target.name + '.ld')}"]
     includes = [f"-I{folder}", f"-I{hal}", f"-I{hal / 'hal'}"]
-    done = subprocess.run(
-        [*command, *includes, *link, *map(str, sources), f"@{objects}", *toolchain.settings["libs"], "-o", str(elf)],
-        capture_output=True,
-        text=True,
-        timeout=COMPILE_S,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    objects = [u.with_suffix(".o") for u in units]
+    for source in [folder / "main.c", *sorted((hal / "hal").glob("*.[cS]"))]:
+        language = [] if source.suffix == ".c" else ["-x", "assembler-with-cpp"]
+        flags_of = command if source.suffix == ".c" else [f for f in command if f not in flags.LANGUAGE]
+        objects.append(source.with_suffix(".o"))
+        _call([*flags_of, *includes, *language, "-c", str(source), "-o", str(objects[-1])])
+    (folder / "objects.txt").write_text("\n".join(map(str, objects)))
+    elf = folder / "firmware.elf"
+    script = f"-T{folder / 'ld' / (target.name + '.ld')}"
+    linker = [toolchain.programs["LINK"], *toolchain.link, "-Wl,--gc-sections", script]
+    _call([*linker, f"@{folder / 'objects.txt'}", *toolchain.settings["libs"], "-o", str(elf)])
     qemu = target.emulators["qemu"]
     ran = subprocess.run(
         [qemu["program"], *qemu["args"], "-serial", "stdio", qemu["image_option"], str(elf)],
