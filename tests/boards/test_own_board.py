@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.sample_firmware import ARENA, write_sample
 
 from mcu_gen.build import build_project
 from mcu_gen.resources import resource_dir
 from mcu_gen.targets import load_target
+from support.sample_firmware import ARENA, write_sample
 
 
 @pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")

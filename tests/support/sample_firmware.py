@@ -93,6 +93,13 @@ __attribute__((noinline)) static void loop(uint32_t n) {
 #endif
 }
 
+/* A function of its own, so that every measurement runs the same instructions. */
+__attribute__((noinline)) static uint64_t measure(uint32_t n) {
+    const uint64_t start = hal_ticks();
+    loop(n);
+    return hal_ticks() - start;
+}
+
 /* Touches `depth` bytes of stack, and a little more. */
 __attribute__((noinline)) static uint32_t dig(uint32_t depth, volatile const uint8_t *above) {
     volatile uint8_t hole[64];
@@ -113,9 +120,7 @@ int main(void) {
     tiny_reset();
     (void)tiny_invoke();
     for (unsigned i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-        const uint64_t start = hal_ticks();
-        loop(counts[i]);
-        const uint64_t ticks = hal_ticks() - start;
+        const uint64_t ticks = measure(counts[i]);
         print("L");
         number(counts[i]);
         number(ticks);

@@ -1,5 +1,5 @@
-/* Full speed from the internal oscillator on STM32F4/F7 (RM0390, RM0385: RCC, PWR, FLASH), with over-drive where the chip
- * has it (HAL_OVERDRIVE): no crystal and no solder bridge is assumed.  HSI 16 MHz / 8 * HAL_PLL_N / 2; AHB = CPU,
+/* Full speed from the internal oscillator on STM32F4/F7 (RM0390, RM0385: RCC, PWR, FLASH), with over-drive where the
+ * chip has it (HAL_OVERDRIVE): no crystal and no solder bridge is assumed.  HSI 16 MHz / 8 * HAL_PLL_N / 2; AHB = CPU,
  * APB1 = CPU/4, APB2 = CPU/2. */
 #include "hal_port.h"
 
