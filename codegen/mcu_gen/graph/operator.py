@@ -15,6 +15,7 @@ import numpy as np
 
 from mcu_gen.graph.dtype import DType
 from mcu_gen.graph.ir import Node
+from mcu_gen.graph.region import Span
 
 #: ``(ok, observed)``: whether the rule holds, and what was found, as in ``"stride is 3x0"``.
 Verdict = tuple[bool, str]
@@ -69,6 +70,22 @@ class Operator:
         ``inputs`` holds constants too.  The arrays must not be changed.
         """
         raise NotImplementedError(f"{self.name}: semantics")
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        """What a part of the output needs of an input (tiling algebra).
+
+        Args:
+            node: the operator in its graph; activations have the shape [N, H, W, C].
+            index: the input.
+            axis: 1 for rows, 2 for columns.
+            out: rows or columns of the output, not empty.
+
+        Returns:
+            the rows or columns of the input that they need, clipped to the input; None where the operator needs the whole
+            input along this axis (it cannot be tiled along it).
+        """
+        del node, index, axis, out
+        return None
 
     def macs(self, node: Node) -> int:
         """Multiply-accumulates of the operator (0 where nothing is multiplied and summed)."""

@@ -99,6 +99,11 @@ class Kernel:
     #: called and copies.
     alias: ClassVar[bool] = False
 
+    #: How it runs on a rectangle of its output, for fused segments: "" (not at all), "window" (the parameters have the fields
+    #: ``in_h, in_w, in_pitch, out_h, out_w, out_pitch, pad_top, pad_left``; pitches are pixels from row to row) or
+    #: "elements" (the parameter ``count`` is the number of elements, computed one by one in order).
+    tiling: ClassVar[str] = ""
+
     def rejects(self, node: Node, target: Target) -> str | None:
         """Why the kernel cannot serve ``node``, or None when it can (features are checked by the caller)."""
         raise NotImplementedError(self.name)
