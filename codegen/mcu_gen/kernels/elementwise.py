@@ -19,7 +19,7 @@ MAX_RANK = 6
 
 @dataclass(frozen=True)
 class Loop:
-    """Rows of ``inner`` elements under ``dims`` outer indices; strides are in elements, 0 where an input is repeated."""
+    """Rows of ``inner`` elements under outer indices ``dims``; strides count elements, 0 where an input is repeated."""
 
     inner: int
     steps: tuple[int, int]
@@ -68,9 +68,9 @@ def broadcast_loop(a: tuple[int, ...], b: tuple[int, ...]) -> Loop:
     strides: tuple[list[int], list[int]] = ([], [])
     for which in (0, 1):
         run = inner if steps[which] else 1
-        for length, *advances in reversed(merged):
-            strides[which].insert(0, run if advances[which] else 0)
-            run *= length if advances[which] else 1
+        for length, *advancing in reversed(merged):
+            strides[which].insert(0, run if advancing[which] else 0)
+            run *= length if advancing[which] else 1
     return Loop(
         inner,
         (int(steps[0]), int(steps[1])),

@@ -1,9 +1,11 @@
-"""Kernels that change type and scale: QUANTIZE, DEQUANTIZE, and the int16 rectifiers, which are a change of scale as well.
+"""Kernels that change type and scale: QUANTIZE, DEQUANTIZE, and the int16 rectifiers, which change the scale as well.
 
 8-bit to 8-bit QUANTIZE is a table (:mod:`mcu_gen.kernels.activation`).
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.contract import Call, CFloat, Kernel, Value, kernel
@@ -46,7 +48,7 @@ class Conversion(Kernel):
 class Requantize(Conversion):
     """Integers to integers of another scale."""
 
-    ops = ("quantize",)
+    ops: ClassVar[tuple[str, ...]] = ("quantize",)
 
     def scaling(self, node: Node) -> dict[str, Value]:
         rectifies = node.type != "quantize"

@@ -58,7 +58,15 @@ def integers_are_quantized(node: Node) -> Verdict:
     return True, ""
 
 
-RULES = (types_agree, shapes_broadcast, activation_is_a_clamp, integers_are_quantized)
+def activation_bounds_are_codes(node: Node) -> Verdict:
+    """the bounds of a fused activation / output scale are below 2^31"""
+    largest = {"relu6": 6.0, "relu_n1_to_1": 1.0}.get(node.str_attr("activation"), 0.0)
+    if node.y.dtype not in INTEGER_TYPES or node.y.quant is None or node.y.quant.scale.size != 1:
+        return True, ""
+    return largest < 2.0**31 * node.y.s, f"the output scale is {node.y.s:g}"
+
+
+RULES = (types_agree, shapes_broadcast, activation_is_a_clamp, integers_are_quantized, activation_bounds_are_codes)
 
 
 def sum_scales_fit(node: Node) -> Verdict:

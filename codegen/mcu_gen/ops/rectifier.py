@@ -6,15 +6,23 @@ from typing import ClassVar
 
 import numpy as np
 
-from mcu_gen.graph import Node
+from mcu_gen.graph import Node, Verdict
 from mcu_gen.ops.fixed_point import activation_bounds_f32, activation_range, quantize_multiplier, requant_double, wrap32
-from mcu_gen.ops.unary import Unary
+from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary
+
+
+def bounds_are_codes(node: Node) -> Verdict:
+    """in integers the bounds / output scale are below 2^31"""
+    if node.y.dtype.is_float or node.y.quant is None or node.y.quant.scale.size != 1:
+        return True, ""
+    return 2.0**31 * node.y.s > 6.0, f"the output scale is {node.y.s:g}"
 
 
 class Rectifier(Unary):
     """y = clamp(x); the bounds are those of the fused activation of the same name."""
 
     activation: ClassVar[str]
+    constraints = (*QUANTIZATION_RULES, bounds_are_codes)
 
     def codes(self, node: Node, x: np.ndarray) -> np.ndarray:
         multiplier, shift = rescaling(node)

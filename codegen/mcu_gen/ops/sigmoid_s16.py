@@ -6,6 +6,8 @@ tanh uses 2 sigmoid(2 x) - 1.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Verdict
@@ -25,6 +27,7 @@ def int16_output_scale_is_2_15(node: Node) -> Verdict:
     return ok and node.x.zp == 0 and node.y.zp == 0, f"the output scale is {node.y.s:g}"
 
 
+@functools.cache
 def sigmoid_table() -> np.ndarray:
     """sigmoid(i / 24) in 0.16, uint16 [256].
 

@@ -13,6 +13,7 @@ which is what that shift gives.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,12 +133,14 @@ def _large_multiplier(real: float) -> tuple[int, int]:
     return math.floor(real + 0.5), 31
 
 
+@functools.cache
 def exp_table_s16() -> np.ndarray:
     """exp on [-10, 0] as int16 [513]."""
     span = 10.0 / 65535
     return lookup_table_s16(math.exp, span * (-32768 - 32767), span * 0)
 
 
+@functools.cache
 def reciprocal_table_s16() -> np.ndarray:
     """1 / (1 + x) on [0, 1] as int16 [513]."""
     span = 1.0 / 65535
