@@ -20,7 +20,11 @@ from typing import TYPE_CHECKING, Any
 from mcu_gen.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from mcu_gen.api import analyze, generate, load, profile, validate
+    from mcu_gen.api import analyze as analyze
+    from mcu_gen.api import generate as generate
+    from mcu_gen.api import load as load
+    from mcu_gen.api import profile as profile
+    from mcu_gen.api import validate as validate
 
 _FUNCTIONS = ("analyze", "build", "generate", "load", "plan", "profile", "quantize", "run", "validate")
 

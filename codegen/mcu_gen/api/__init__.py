@@ -13,6 +13,7 @@ from mcu_gen.api.inference import Inference, profile, run
 from mcu_gen.api.projects import ProjectFile, generate, load, open_project, plan, write
 from mcu_gen.api.samples import TensorSpec, dequantize, random_batch, read_arrays, read_batch, read_labels, write_arrays
 from mcu_gen.api.validation import Check, validate
+from mcu_gen.quantize.model import quantize_model as quantize
 
 __all__ = [
     "Check",
@@ -28,6 +29,7 @@ __all__ = [
     "open_project",
     "plan",
     "profile",
+    "quantize",
     "random_batch",
     "read_arrays",
     "read_batch",

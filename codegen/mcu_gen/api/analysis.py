@@ -67,8 +67,8 @@ def analyze(model: Graph | str | Path, board: Target | str | None = None) -> dic
 
     Returns:
         the ``data`` of the verb ``analyze``: ``macs``, ``weight_bytes``, ``activation_peak_bytes``, ``layers``,
-        ``fits`` (None without a board) and, with a board, ``arena_bytes``, ``ram_bytes``, ``flash_bytes``, or the reason
-        why it does not fit.
+        ``fits`` (None without a board) and, with a board, ``arena_bytes``, ``ram_bytes``, ``flash_bytes``, or why it
+        does not fit.
     """
     graph = model if isinstance(model, Graph) else load(model)
     layers = _layers(graph)

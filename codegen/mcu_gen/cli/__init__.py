@@ -2,7 +2,7 @@
 
 # Importing a verb registers it, in the order of the help page.
 from mcu_gen.cli import demo, doctor, boards, ops  # isort: skip
-from mcu_gen.cli import analyze, plan, generate, build  # isort: skip
+from mcu_gen.cli import analyze, quantize, plan, generate, build  # isort: skip
 from mcu_gen.cli import flash, run, validate, profile  # isort: skip
 from mcu_gen.cli import report  # isort: skip
 from mcu_gen.cli.app import main
@@ -19,6 +19,7 @@ __all__ = [
     "ops",
     "plan",
     "profile",
+    "quantize",
     "report",
     "run",
     "validate",

@@ -217,7 +217,7 @@ def memory_map(plan: Mapping[str, Any], lines: Sequence[Line] = ()) -> str:
     parts = [*_axes(scale, layers), *_boxes(scale, plan, layers), *(_horizontal(scale, line) for line in drawn)]
     return (
         f'<svg class="memory-map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg" '
-        f'aria-label="Memory map: {len(plan["tensors"])} buffers in an arena of {arena:,} bytes over {len(layers)} layers">'
+        f'aria-label="Memory map: {len(plan["tensors"])} buffers, {arena:,} bytes, {len(layers)} layers">'
         + "".join(parts)
         + "</svg>"
     )

@@ -166,8 +166,8 @@ def render_page(project: Mapping[str, Any], *, tflm: Mapping[str, Any] | None = 
         "tiles": _tiles(project),
         "svg": memory_map(plan, lines),
         "map_caption": (
-            f"Address against time: every box is a buffer of the arena; where boxes overlap, a layer works in place. The peak of {peak['bytes']:,} B is at "
-            f"{short_name(peak['layer'], 60)}.{proof}{left_out}"
+            "Address against time: every box is a buffer of the arena; where boxes overlap, a layer works in place. "
+            f"The peak of {peak['bytes']:,} B is at {short_name(peak['layer'], 60)}.{proof}{left_out}"
         ),
         "kinds": [k for k in _KINDS if any(t["kind"] == k[0] for t in plan["tensors"])],
         "sizes": _sizes(project),
