@@ -150,10 +150,13 @@ def compare(expected: Sequence[Arrays], found: Sequence[Arrays], tolerance: floa
             if want.shape != got.shape or want.dtype != got.dtype:
                 return f"{place}: {got.dtype}{list(got.shape)} instead of {want.dtype}{list(want.shape)}"
             if want.dtype.kind == "f":
-                if not np.array_equal(np.isfinite(want), np.isfinite(got)):
+                finite = np.isfinite(want)
+                if not np.array_equal(finite, np.isfinite(got)) or not np.array_equal(
+                    want[~finite], got[~finite], equal_nan=True
+                ):
                     return f"{place}: infinities or NaN differ"
-                norm = float(np.linalg.norm(want.astype(np.float64)))
-                distance = float(np.linalg.norm(want.astype(np.float64) - got.astype(np.float64)))
+                norm = float(np.linalg.norm(want[finite].astype(np.float64)))
+                distance = float(np.linalg.norm(want[finite].astype(np.float64) - got[finite].astype(np.float64)))
                 if distance > tolerance * norm + 1e-30:
                     return f"{place}: relative L2 distance {distance / max(norm, 1e-30):.3g}"
             elif not np.array_equal(want, got):
