@@ -27,7 +27,8 @@ def differing(got: np.ndarray, want: np.ndarray) -> np.ndarray:
     a, b = got.astype(np.float64), want.astype(np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     wild: np.ndarray = ~same & ~(np.isfinite(a) & np.isfinite(b))
-    error = np.where(same | wild, 0.0, a - b)
+    with np.errstate(invalid="ignore"):
+        error = np.where(same | wild, 0.0, a - b)
     scale = np.sqrt(np.sum(np.where(np.isfinite(b), b, 0.0) ** 2))
     # Around zero a relative error says nothing: the smallest normal number bounds it from below.
     allowed = FLOAT_TOLERANCE * max(scale, float(np.finfo(np.float32).tiny) * 1e8)
