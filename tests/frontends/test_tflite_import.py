@@ -12,7 +12,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from mcu_gen.errors import UnsupportedModelError
-from mcu_gen.frontends import load_tflite
+from mcu_gen.frontends import load_tflite, tensor_names
+from mcu_gen.frontends.tflite.operators import ARITY, FIXES, by_builtin
 from mcu_gen.graph import DType, Executor, Graph
 from mcu_gen.graph.text import to_text
 from mcu_gen.run.oracle import run_litert
@@ -88,6 +89,7 @@ def test_names_are_unique_printable_and_not_empty() -> None:
     graph = load_tflite(b.build())
     assert list(graph.tensors) == ["same", "same_1", "tensor_2"]
     assert [op.name for op in graph.ops] == ["same_1", "tensor_2"]
+    assert tensor_names(b.build()) == ["same", "same_1", "tensor_2"]
     b.subgraph.tensors[1].name = b"line\nbreak\x00"
     assert load_tflite(b.build()).ops[0].name == "line_break_"
 
@@ -108,6 +110,30 @@ def test_every_type_of_input_and_output(dtype: str) -> None:
     b = ModelBuilder().tensor("x", (2, 3), dtype).tensor("y", (3, 2), dtype)
     b.op("RESHAPE", ["x"], ["y"], options={"new_shape": [3, 2]}).inputs(["x"]).outputs(["y"])
     assert load_tflite(b.build()).tensors["y"].dtype is DType(dtype)
+
+
+def test_unsigned_bytes_at_the_ends() -> None:
+    """uint8 inputs and outputs of int8 models: a QUANTIZE at either end."""
+    b = ModelBuilder().tensor("x", (1, 8), "uint8", scale=0.1, zero_point=120)
+    b.tensor("in", (1, 8), "int8", scale=0.1, zero_point=-8).op("QUANTIZE", ["x"], ["in"])
+    b.tensor("inner", (1, 8), "int8", scale=0.1, zero_point=-8).op("RELU", ["in"], ["inner"])
+    b.tensor("y", (1, 8), "uint8", scale=0.1, zero_point=120).op("QUANTIZE", ["inner"], ["y"])
+    model = b.inputs(["x"]).outputs(["y"]).build()
+    graph = load_tflite(model)
+    x = np.array([[0, 1, 119, 120, 121, 200, 254, 255]], np.uint8)
+    np.testing.assert_array_equal(Executor(graph).run({"x": x})["y"], run_litert(model, [[x]]).outputs[0][0])
+
+
+def test_tables_of_operators_are_complete() -> None:
+    """Every operator has its number of inputs, and no way around an operator is given that is supported."""
+    assert set(by_builtin()) == set(ARITY)
+    assert not set(by_builtin()) & set(FIXES)
+
+
+def test_signatures_without_a_key_are_ignored() -> None:
+    b = int8_network()
+    b.model.signatureDefs[0].signatureKey = b""
+    assert load_tflite(b.build()).aliases == {}
 
 
 def test_dynamic_batch_is_taken_as_stated_with_a_warning() -> None:

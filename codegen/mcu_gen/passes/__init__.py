@@ -1,6 +1,6 @@
 """Rewrites of a graph that hold for every target and change no bit of any output.
 
-Each pass is a small function ``Graph -> Graph``.  :data:`PASSES` is the order in which they run.  The interface (inputs and
+Each pass is a small function ``Graph -> Graph``; :data:`PASSES` is their order.  The interface (inputs and
 outputs, their names and types) and the state of variables stay as they are.
 """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from mcu_gen.errors import McuGenError, ModelFileError
 from mcu_gen.frontends.tflite.importer import import_model
 from mcu_gen.frontends.tflite.parse import parse
+from mcu_gen.frontends.tflite.tensors import unique_names
 from mcu_gen.graph import Graph
 
 #: Larger files are no models for microcontrollers.
@@ -38,6 +39,15 @@ def load_tflite(source: Path | str | bytes, name: str | None = None) -> Graph:
         raise
     graph.sha256 = hashlib.sha256(data).hexdigest()
     return graph
+
+
+def tensor_names(data: bytes) -> list[str]:
+    """The name in the graph of every tensor of a file, by its index there (an oracle knows tensors by index).
+
+    Raises:
+        ModelFileError: the bytes are no TFLite model, or a damaged one.
+    """
+    return unique_names(parse(data).tensors)
 
 
 def read_file(path: Path) -> bytes:

@@ -30,7 +30,7 @@ MOVERS = frozenset(
 LEGACY_FIX = "uint8 operators are TensorFlow 1's quantization; convert the model again with int8 quantization"
 
 #: The nearest supported thing, for operators that models often hold.
-_FIXES = {
+FIXES = {
     "ABS": "relu(x) + relu(-x)",
     "ARG_MAX": "end the model at the logits and take the largest output in the application",
     "ARG_MIN": "end the model at the logits and take the smallest output in the application",
@@ -79,5 +79,5 @@ def why_unsupported(builtin: str, custom: str) -> str:
         if custom.startswith("Flex"):
             return f"custom operator {custom} needs TensorFlow itself; convert with TFLITE_BUILTINS only"
         return f"custom operator {custom or '(no name)'} is not supported"
-    fix = _FIXES.get(builtin)
+    fix = FIXES.get(builtin)
     return f"operator {builtin} is not supported" + (f"; use {fix}" if fix else "")

@@ -190,7 +190,7 @@ def _aliases(root: Table, tensors: int) -> dict[str, int]:
     """Names of inputs and outputs in the signatures of subgraph 0: {name: tensor}; a name used twice is left out."""
     names: dict[str, set[int]] = {}
     for signature in root.tables(7, "signature"):
-        if signature.number(4, "I") != 0:
+        if not signature.string(2) or signature.number(4, "I") != 0:  # no key: nobody can ask for it
             continue
         for slot in (0, 1):
             for entry in signature.tables(slot, f"entry of {signature.what}"):
