@@ -1,7 +1,7 @@
 """How far outputs may overlap inputs, and how much scratch is used: what kernels declare is what the C does.
 
-A kernel that declares ``{(i, o): lead}`` runs with output ``o`` exactly ``lead`` bytes below input ``i``, and must still compute
-what the executor computes; the sanitizers see every byte outside inputs, outputs and scratch.
+A kernel that declares ``{(i, o): lead}`` runs with output ``o`` exactly ``lead`` bytes below input ``i``, and must
+still compute what the executor computes; the sanitizers see every byte outside inputs, outputs and scratch.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ops.test_three_way import TABLES, table
-from support.images import convolution, pool
-from support.three_way import Build, Case, Prepared, prefer, prepare, run_generated_c
 
 from mcu_gen.kernels import Kernel, kernels
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.plan.types import Plan
 from mcu_gen.targets import FEATURES, Target
+from ops.test_three_way import TABLES, table
+from support.images import convolution, pool
+from support.three_way import Build, Case, Prepared, prefer, prepare, run_generated_c
 
 HOST = Target("host", features=frozenset(FEATURES))
 
@@ -94,7 +94,9 @@ def _random_windows(seed: int, count: int) -> list[Case]:
             build = partial(convolution, x=(*size, depth), **common, **more)
         elif kind == "pointwise":
             common |= {"stride": (1, 1), "dtype": "int8"}
-            build = partial(convolution, x=(*size, channels), channels=int(rng.integers(1, 12)), filter=(1, 1), **common)
+            build = partial(
+                convolution, x=(*size, channels), channels=int(rng.integers(1, 12)), filter=(1, 1), **common
+            )
         elif kind == "depthwise":
             more = {"filter": taps, "dilation": (pick(1, 1, 2), pick(1, 1, 2)), "channels": channels * multiplier}
             build = partial(convolution, depthwise=True, x=(*size, channels), **common, **more)

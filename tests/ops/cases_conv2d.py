@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+
 from support.images import convolution
 from support.three_way import Case
 
@@ -50,10 +51,11 @@ _INT8 = {
 
 def _rounding(name: str, factor: float, values: np.ndarray, **more: object) -> Case:
     """Sums that are exactly ``values`` (the bias) times a factor: weights are 1, the input is its zero point."""
+    n = len(values)
     options = {
-        "x": (1, 1, 1, 1), "channels": len(values), "filter": (1, 1), "weights": np.ones((len(values), 1, 1, 1), np.int8),
-        "bias_values": values, "x_scale": 1.0, "x_zero_point": 0, "w_scale": np.full(len(values), factor),
-        "y_scale": 1.0, "y_zero_point": 0,
+        "x": (1, 1, 1, 1), "channels": n, "filter": (1, 1), "weights": np.ones((n, 1, 1, 1), np.int8),
+        "bias_values": values, "x_scale": 1.0, "x_zero_point": 0, "w_scale": np.full(n, factor), "y_scale": 1.0,
+        "y_zero_point": 0,
     }  # fmt: skip
     dtype = str(more.get("dtype", "int8"))
     inputs = [[np.zeros((1, 1, 1, 1), dtype)]]

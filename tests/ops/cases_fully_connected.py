@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+
 from support.images import BIAS
 from support.tflite_builder import ModelBuilder
 from support.three_way import Case

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+
 from support.tflite_builder import ModelBuilder
 from support.three_way import Case
 
@@ -62,7 +63,11 @@ _QUANT = {
 
 CASES = [
     *(
-        Case(f"{d} {n}{' kept' if keep else ''}", partial(mean, *o, dtype=d, keep_dims=keep), quick=n in _QUICK and not keep)
+        Case(
+            f"{d} {n}{' kept' if keep else ''}",
+            partial(mean, *o, dtype=d, keep_dims=keep),
+            quick=n in _QUICK and not keep,
+        )
         for d in ("int8", "int16", "float32")
         for n, o in _SHAPES.items()
         for keep in (False, True)
@@ -71,6 +76,10 @@ CASES = [
         Case(f"{d} {n} {s}", partial(mean, shape, axes, dtype=d, x_quant=q[0], y_quant=q[1]))
         for d in ("int8", "int16")
         for n, q in _QUANT.items()
-        for s, (shape, axes) in {"3x3": ((1, 3, 3, 40), (1, 2)), "4x4": ((1, 4, 4, 40), (1, 2)), "1": ((1, 1, 1, 90), (1, 2))}.items()
+        for s, (shape, axes) in {
+            "3x3": ((1, 3, 3, 40), (1, 2)),
+            "4x4": ((1, 4, 4, 40), (1, 2)),
+            "1": ((1, 1, 1, 90), (1, 2)),
+        }.items()
     ),
 ]

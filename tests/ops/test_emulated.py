@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from ops.test_three_way import TABLES, table
-from support.emulated import available, core_builds, run_on_core
-from support.three_way import Prepared, prepare
 
 from mcu_gen.graph import operators
 from mcu_gen.targets import list_targets, load_target
+from ops.test_three_way import TABLES, table
+from support.emulated import available, core_builds, run_on_core
+from support.three_way import Prepared, prepare
 
 CORES = [t.name for t in list_targets() if "qemu" in t.emulators]
 

@@ -9,6 +9,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+
 from support.three_way import Case, run_three_ways
 
 TABLES = sorted(p.stem for p in Path(__file__).parent.glob("cases_*.py"))

@@ -1,6 +1,7 @@
 """Runs many small networks on one emulated core: one firmware with inputs and expected outputs in flash.
 
-The firmware is the board's own start-up, UART and linker script around the generated networks; it prints a line per network.
+The firmware is the board's own start-up, UART and linker script around the generated networks; it prints a line per
+network.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from support.three_way import COMPILE_S, Build, Prepared, compile_units, prefer, write_unit
 
 from mcu_gen.kernels import Kernel, kernels
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.resources import resource_dir
 from mcu_gen.targets import Target, project_files
+from support.three_way import COMPILE_S, Build, Prepared, compile_units, prefer, write_unit
 
 #: Deadline of the emulator, seconds.
 EMULATOR_S = 120
@@ -84,9 +85,9 @@ int main(void) {{
             for (unsigned o = 0; o < t->outputs; o++) {{
                 const uint32_t bytes = t->bytes[t->inputs + o];
                 const uint8_t *got = t->output(o);
-                if (t->is_float[o] != 0u ? !close_enough(data, got, bytes, t->tolerance) : memcmp(data, got, bytes) != 0) {{
-                    wrong++;
-                }}
+                const int same = t->is_float[o] != 0u ? close_enough(data, got, bytes, t->tolerance)
+                                                      : memcmp(data, got, bytes) == 0;
+                wrong += same ? 0u : 1u;
                 data += bytes;
             }}
         }}
@@ -216,7 +217,9 @@ def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[s
     )
     lines = ran.stdout.split("\n")
     said = {int(line[5:]): line[:4] for line in lines if line[:5] in ("PASS ", "FAIL ") and line[5:].isdigit()}
-    failures = {b.title: f"{said.get(i, 'no answer')} on {target.name}" for i, b in enumerate(builds) if said.get(i) != "PASS"}
+    failures = {
+        b.title: f"{said.get(i, 'no answer')} on {target.name}" for i, b in enumerate(builds) if said.get(i) != "PASS"
+    }
     if "DONE" not in lines and not failures:
         failures["firmware"] = f"did not end: {ran.stdout[-300:]} {ran.stderr[-300:]}"
     return failures

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from support.tflite_builder import ModelBuilder
 
 BIAS = {"int8": "int32", "int16": "int64", "float32": "float32"}

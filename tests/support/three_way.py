@@ -1,8 +1,8 @@
 """Runs small models three ways: NumPy executor, LiteRT ``BUILTIN_REF``, and the generated C under ASan and UBSan.
 
-A table of :class:`Case` goes through at once: LiteRT runs all models in one child process, and all networks are compiled
-(in parallel, through ccache where there is one) and linked into one program.  With ``POISON`` every network stops at
-the first byte that a layer touches outside its own inputs, outputs and scratch.
+A table of :class:`Case` goes through at once: LiteRT runs all models in one child process, and all networks are
+compiled (in parallel, through ccache where there is one) and linked into one program.  With ``POISON`` every network
+stops at the first byte that a layer touches outside its own inputs, outputs and scratch.
 """
 
 from __future__ import annotations
@@ -268,9 +268,10 @@ int main(int argc, char **argv) {{
                 return 3;
             }}
             for (unsigned o = 0; o < net->outputs; o++) {{
+                const unsigned size = net->bytes[net->inputs + o];
                 if (n < first) {{
-                    fseek(out, (long)net->bytes[net->inputs + o], SEEK_CUR);
-                }} else if (fwrite(net->output(o), 1, net->bytes[net->inputs + o], out) != net->bytes[net->inputs + o]) {{
+                    fseek(out, (long)size, SEEK_CUR);
+                }} else if (fwrite(net->output(o), 1, size, out) != size) {{
                     return 4;
                 }}
             }}
@@ -287,7 +288,8 @@ def _main(builds: Sequence[Build]) -> str:
         graph, n = b.plan.graph, b.net
         sizes = [graph.tensors[t].bytes for t in (*graph.inputs, *graph.outputs)]
         declarations.append(
-            f"void *{n}_input(unsigned); const void *{n}_output(unsigned); int {n}_invoke(void); void {n}_reset(void);\n"
+            f"void *{n}_input(unsigned); const void *{n}_output(unsigned);\n"
+            f"int {n}_invoke(void); void {n}_reset(void);\n"
             f"static const unsigned {n}_bytes[] = {{{', '.join(map(str, sizes))}}};"
         )
         counts = f"{len(graph.inputs)}, {len(graph.outputs)}, {len(b.prepared.samples)}"

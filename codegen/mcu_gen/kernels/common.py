@@ -9,6 +9,9 @@ from mcu_gen.kernels.contract import Array, CFloat, Value
 from mcu_gen.ops import spatial, weights
 from mcu_gen.ops.fixed_point import reduced_multiplier
 
+#: Outputs with more elements overlap nothing: no microcontroller holds them, and their leads would take long here.
+MAX_ELEMENTS = 1 << 24
+
 
 def constant(tensor: Tensor) -> np.ndarray:
     """The data of a constant tensor."""
@@ -24,7 +27,8 @@ def folded_bias(filters: np.ndarray, bias: np.ndarray | None, input_zero_point: 
     total = -input_zero_point * filters.astype(np.int64).sum(axis=1)
     if bias is not None:
         total = total + bias.astype(np.int64)
-    return total.astype(np.int32)
+    folded: np.ndarray = total.astype(np.int32)
+    return folded
 
 
 def window_fields(node: Node) -> dict[str, Value]:
@@ -83,9 +87,9 @@ def bias_field(node: Node) -> Array | None:
 def raster_lead(first_read: np.ndarray, write_bytes: int) -> int:
     """Smallest distance by which an output must start below an input when a kernel writes it in order.
 
-    Write ``k`` covers the output bytes [k * write_bytes, (k + 1) * write_bytes).  Before it the kernel reads input bytes
-    of which ``first_read[k]`` is the lowest.  No write may reach a byte that a later write still needs, so
-    the lead is the largest excess of a write's end over the lowest byte that is read afterwards.
+    Write ``k`` covers the output bytes [k * write_bytes, (k + 1) * write_bytes).  Before it the kernel reads input
+    bytes of which ``first_read[k]`` is the lowest.  No write may reach a byte that a later write still needs, so the
+    lead is the largest excess of a write's end over the lowest byte that is read afterwards.
 
     Args:
         first_read: int64 [writes], byte offsets into the input.
@@ -105,19 +109,22 @@ def window_starts(node: Node) -> np.ndarray:
     columns = np.minimum(w.first_inside(), w.size)
     image = (rows[:, None] * w.size + columns[None, :]).reshape(-1)
     batches = np.arange(node.x.shape[0], dtype=np.int64) * (h.size * w.size)
-    return (batches[:, None] + image[None, :]).reshape(-1)
+    starts: np.ndarray = (batches[:, None] + image[None, :]).reshape(-1)
+    return starts
 
 
-def window_lead(node: Node, input_channel: np.ndarray) -> int:
-    """:func:`raster_lead` of a kernel that computes one output element after the other.
+def window_overlap(node: Node, input_channel: np.ndarray) -> dict[tuple[int, int], int]:
+    """Overlap of a kernel with sliding windows that computes one output element after the other.
 
     Args:
         input_channel: the lowest input channel that each output channel reads; int64 [OC].
     """
+    if node.y.elements > MAX_ELEMENTS:
+        return {}
     element = node.x.dtype.size
     pixels = window_starts(node) * node.x.shape[3]
     reads = (pixels[:, None] + input_channel[None, :]).reshape(-1) * element
-    return raster_lead(reads, node.y.dtype.size)
+    return {(0, 0): raster_lead(reads, node.y.dtype.size)}
 
 
 def padded_columns(rows: np.ndarray, multiple: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from mcu_gen.kernels.common import (
     dilation_fields,
     scaling_fields,
     window_fields,
-    window_lead,
+    window_overlap,
 )
 from mcu_gen.kernels.contract import Array, Call, Kernel, Value, kernel
 from mcu_gen.ops import weights
@@ -35,7 +35,7 @@ class _Convolution(Kernel):
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         del target
-        return {(0, 0): window_lead(node, self.input_channels(node))}
+        return window_overlap(node, self.input_channels(node))
 
     def input_channels(self, node: Node) -> np.ndarray:
         """Lowest input channel that each output channel reads."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import bias_field, bounds_fields, constant
+from mcu_gen.kernels.common import bias_field, bounds_fields, constant, folded_bias
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
 from mcu_gen.ops import weights
 from mcu_gen.ops.fully_connected import weights_zero_point
@@ -29,7 +29,7 @@ class _FullyConnected(Kernel):
 
 @kernel
 class FullyConnectedS8(_FullyConnected):
-    """int8; zero points folded into the bias, scaling in integers that give the doubles of the reference bit for bit."""
+    """int8; zero points folded into the bias, scaling in integers that give what doubles give in the reference."""
 
     name = "fully_connected_s8"
     dtype = DType.INT8
@@ -37,6 +37,8 @@ class FullyConnectedS8(_FullyConnected):
     def call(self, node: Node, target: Target) -> Call:
         del target
         w = constant(node.input(1))
+        # sum((x - zx)(w - zw)) = sum(x * w) - zw * sum(x) - zx * sum(w - zw)
+        shifted = w.astype(np.int64) - weights_zero_point(node)
         low, high = weights.output_range(node)
         reach = max(high - node.y.zp, node.y.zp - low, 0) + 1
         factors = [exact_factor(s, reach) for s in weights.channel_scales(node)]
@@ -47,7 +49,7 @@ class FullyConnectedS8(_FullyConnected):
                 "depth": w.shape[1],
                 "channels": w.shape[0],
                 "weights": Array(w, "weights"),
-                "bias": Array(folded_bias(node), "bias"),
+                "bias": Array(folded_bias(shifted, weights.bias_of(node), node.x.zp), "bias"),
                 "multiplier": Array(halves, "multiplier"),
                 "shift": Array(np.array([s for _, s in factors], np.int8), "shift"),
                 "weights_zero_point": weights_zero_point(node),
@@ -114,26 +116,14 @@ class FullyConnectedF32(_FullyConnected):
         )
 
 
-def folded_bias(node: Node) -> np.ndarray:
-    """Bias with the zero points folded in, so that the kernel sums plain x * w; int32 [N].
-
-    sum((x - zx)(w - zw)) + b = sum(x * w) - zw * sum(x) + [b - zx * (sum(w) - K * zw)].  Additions are modulo 2**32,
-    so the order in which terms are added is free.
-    """
-    w = constant(node.input(1)).astype(np.int64)
-    bias = weights.bias_of(node)
-    total = -node.x.zp * (w.sum(axis=1) - w.shape[1] * weights_zero_point(node))
-    return (total if bias is None else total + bias.astype(np.int64)).astype(np.int32)
-
-
 def exact_factor(scale: float, reach: int) -> tuple[int, int]:
     """``(m, shift)`` such that ``mg_requant_away`` gives round(double(sum) * scale) for every int32 sum.
 
-    The exact product sum * m / 2**(32 + shift), rounded, differs from the reference only where double(sum) * scale lies so
-    close below a tie that the multiplication rounds up to it.  m has ten bits more than the double's
-    mantissa; they are set to the least amount that lifts those products (and no others) onto the tie.  That amount always
-    exists for 8-bit outputs: two sums that ask for contradicting amounts would need a scale below 2**-36, where no
-    int32 sum reaches a tie.
+    The exact product sum * m / 2**(32 + shift), rounded, differs from the reference only where double(sum) * scale lies
+    so close below a tie that the multiplication rounds up to it.  m has ten bits more than the double's mantissa; they
+    are set to the least amount that lifts those products (and no others) onto the tie.  That amount always exists for
+    8-bit outputs: two sums that ask for contradicting amounts would need a scale below 2**-36, where no int32 sum
+    reaches a tie.
 
     Args:
         scale: the factor, a finite double that is not negative.

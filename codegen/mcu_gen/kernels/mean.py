@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import raster_lead
+from mcu_gen.kernels.common import MAX_ELEMENTS, raster_lead
 from mcu_gen.kernels.contract import Call, Kernel, Value, kernel
 from mcu_gen.ops.mean import MAX_RUNS, count_of, runs, scaling
 from mcu_gen.targets import Target
@@ -36,6 +36,8 @@ class _Mean(Kernel):
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         del target
+        if node.y.elements > MAX_ELEMENTS:
+            return {}
         sizes, strides = _loops(node)
         steps = [np.arange(sizes[i], dtype=np.int64) * strides[i] for i in (0, 2, 4)]
         first = (steps[0][:, None, None] + steps[1][None, :, None] + steps[2][None, None, :]).reshape(-1)
@@ -48,14 +50,14 @@ class _Mean(Kernel):
             ((f"{kind}{i // 2}", sizes[i]), (f"{kind}{i // 2}_step", strides[i]))
             for i, kind in enumerate(("kept", "averaged") * 3)
         )
-        return {name: value for name, value in named if not (name == "averaged2_step")}
+        return {name: value for name, value in named if name != "averaged2_step"}
 
 
 class _Quantized(_Mean):
     def call(self, node: Node, target: Target) -> Call:
         del target
         multiplier, shift = scaling(node)
-        limits = np.iinfo(node.y.dtype.numpy)
+        low, high = node.y.dtype.limits
         return Call(
             self.loops(node)
             | {
@@ -63,8 +65,8 @@ class _Quantized(_Mean):
                 "multiplier": multiplier,
                 "shift": shift,
                 "output_zero_point": node.y.zp,
-                "low": int(limits.min),
-                "high": int(limits.max),
+                "low": low,
+                "high": high,
             }
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import DType, Node, operator
-from mcu_gen.kernels.common import constant, padded_columns, raster_lead, scaling_fields
-from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, kernel
+from mcu_gen.kernels.common import MAX_ELEMENTS, constant, folded_bias, padded_columns, raster_lead, scaling_fields
+from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Value, kernel
 from mcu_gen.ops import spatial, weights
 from mcu_gen.targets import Target
 
@@ -39,6 +39,8 @@ class Conv2DPointwiseS8Dsp(Kernel):
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         """Pixels are read in pairs before the outputs of the pair are written."""
         del target
+        if node.y.elements > MAX_ELEMENTS:
+            return {}
         depth, channels = node.x.shape[3], node.y.shape[3]
         pixels = node.x.elements // depth
         full = pixels // PIXELS  # a last single pixel is written after everything has been read
@@ -52,21 +54,15 @@ class Conv2DPointwiseS8Dsp(Kernel):
     def call(self, node: Node, target: Target) -> Call:
         del target
         w = constant(node.input(1)).reshape(node.y.shape[3], -1)
-        bias = -node.x.zp * w.astype(np.int64).sum(axis=1)
-        given = weights.bias_of(node)
-        total = bias if given is None else bias + given.astype(np.int64)
-        return Call(
-            {
-                "pixels": node.x.elements // node.x.shape[3],
-                "depth": node.x.shape[3],
-                "padded_depth": padded(node.x.shape[3]),
-                "out_c": node.y.shape[3],
-                "weights": Array(padded_columns(w, 4), "weights"),
-                "bias": Array(total.astype(np.int32), "bias"),
-            }
-            | scaling_fields(node),
-            (In(0), Out(0), Scratch()),
-        )
+        own: dict[str, Value] = {
+            "pixels": node.x.elements // node.x.shape[3],
+            "depth": node.x.shape[3],
+            "padded_depth": padded(node.x.shape[3]),
+            "out_c": node.y.shape[3],
+            "weights": Array(padded_columns(w, 4), "weights"),
+            "bias": Array(folded_bias(w, weights.bias_of(node), node.x.zp), "bias"),
+        }
+        return Call(own | scaling_fields(node), (In(0), Out(0), Scratch()))
 
 
 def padded(depth: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import bounds_fields, window_fields, window_lead
+from mcu_gen.kernels.common import bounds_fields, window_fields, window_overlap
 from mcu_gen.kernels.contract import Call, Kernel, kernel
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
@@ -24,7 +24,7 @@ class _Pool(Kernel):
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         del target
-        return {(0, 0): window_lead(node, np.arange(node.x.shape[3], dtype=np.int64))}
+        return window_overlap(node, np.arange(node.x.shape[3], dtype=np.int64))
 
     def call(self, node: Node, target: Target) -> Call:
         del target

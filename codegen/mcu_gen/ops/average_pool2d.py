@@ -1,7 +1,7 @@
 """AVERAGE_POOL_2D: the mean of the inputs that a window sees (padding does not count).
 
-Arithmetic (LiteRT ``reference_integer_ops::AveragePool``): integers are summed as they are (input and output have the same
-quantization) and divided by the count, rounded to nearest, halves away from zero.
+Arithmetic (LiteRT ``reference_integer_ops::AveragePool``): integers are summed as they are (input and output have the
+same quantization) and divided by the count, rounded to nearest, halves away from zero.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from mcu_gen.ops import spatial, weights
 
 
 def quantization_is_kept(node: Node) -> Verdict:
-    """input and output have the same quantization"""
+    """input and output have the same quantization (scales to 1e-6, as in the reference)"""
     x, y = node.x, node.y
-    if x.dtype.is_float:
+    if not weights.activations_are_quantized(node)[0] or x.dtype.is_float:
         return True, ""
-    same = x.quant is not None and x.quant.same_as(y.quant)
-    return same, f"{x.name} and {y.name} differ in scale or zero point"
+    same = abs(x.s - y.s) <= 1e-6 and x.zp == y.zp
+    return same, f"{x.name} has scale {x.s:g} and zero point {x.zp}, {y.name} {y.s:g} and {y.zp}"
 
 
 def window_is_not_empty(node: Node) -> Verdict:

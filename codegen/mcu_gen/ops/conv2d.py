@@ -5,8 +5,8 @@ Arithmetic (LiteRT ``reference_integer_ops::ConvPerChannel``), per output channe
 * int8: int32 sum of (x - zero point) * w inside the image plus bias, modulo 2**32;
   ``MultiplyByQuantizedMultiplier`` with two roundings, plus output zero point, clamped.
 * int16 with a 32-bit bias (``quantized_bias_type``): the same, zero points are 0.
-* int16 otherwise: 64-bit sum; ``MultiplyByQuantizedMultiplier`` for 64 bits: the multiplier is rounded to 16 bits, and the
-  product once, ties upwards.
+* int16 otherwise: 64-bit sum; ``MultiplyByQuantizedMultiplier`` for 64 bits: the multiplier is rounded to 16 bits, and
+  the product once, ties upwards.
 
 The factor input scale x weight scale / output scale is computed in double precision from the float32 scales.
 """
@@ -66,14 +66,16 @@ def finish(acc: np.ndarray, node: Node) -> np.ndarray:
         y = requant_reduced(acc, reduced_multiplier(multiplier), shift)
     else:
         y = wrap32(requant_double(wrap32(acc), multiplier, shift) + node.y.zp)
-    return np.clip(y, low, high).astype(node.y.dtype.numpy)
+    clamped: np.ndarray = np.clip(y, low, high).astype(node.y.dtype.numpy)
+    return clamped
 
 
 def finish_f32(acc: np.ndarray, node: Node) -> np.ndarray:
     """Bias and activation of a float convolution: float64 sums -> float32."""
     bias = weights.bias_of(node)
     low, high = weights.output_bounds(node)
-    return np.clip(acc if bias is None else acc + bias, low, high).astype(np.float32)
+    clamped: np.ndarray = np.clip(acc if bias is None else acc + bias, low, high).astype(np.float32)
+    return clamped
 
 
 @register
@@ -95,6 +97,7 @@ class Conv2D(Operator):
         weights.output_has_input_type,
         weights.activations_are_quantized,
         weights.weights_are_scaled,
+        weights.scales_lie_along_first_axis,
         weights.weights_are_symmetric,
         weights.bias_matches_channels,
         weights.factor_is_in_range,
@@ -110,7 +113,8 @@ class Conv2D(Operator):
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x, w = inputs[0], inputs[1]
-        assert x is not None and w is not None
+        assert x is not None
+        assert w is not None
         if node.x.dtype is DType.FLOAT32:
             return [finish_f32(accumulate(x, w, node), node)]
         return [finish(accumulate(x.astype(np.int64) - node.x.zp, w, node).astype(np.int64), node)]

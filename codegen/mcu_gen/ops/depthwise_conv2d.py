@@ -64,6 +64,7 @@ class DepthwiseConv2D(Operator):
         weights.output_has_input_type,
         weights.activations_are_quantized,
         weights.weights_are_scaled,
+        weights.scales_lie_along_last_axis,
         weights.weights_are_symmetric,
         weights.bias_matches_channels,
         weights.factor_is_in_range,
@@ -79,7 +80,8 @@ class DepthwiseConv2D(Operator):
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x, w = inputs[0], inputs[1]
-        assert x is not None and w is not None
+        assert x is not None
+        assert w is not None
         if node.x.dtype is DType.FLOAT32:
             return [finish_f32(accumulate(x, w, node), node)]
         return [finish(accumulate(x.astype(np.int64) - node.x.zp, w, node).astype(np.int64), node)]

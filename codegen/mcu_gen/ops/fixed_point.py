@@ -46,7 +46,8 @@ def doubling_high_mul(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
     nudged = ab + np.where(ab >= 0, 1 << 30, 1 - (1 << 30))
     # C divides towards zero
     high = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))
-    return np.where((a == INT32_MIN) & (np.asarray(b) == INT32_MIN), INT32_MAX, high)
+    saturated: np.ndarray = np.where((a == INT32_MIN) & (np.asarray(b) == INT32_MIN), INT32_MAX, high)
+    return saturated
 
 
 def rounding_shift_right(x: np.ndarray, n: np.ndarray | int) -> np.ndarray:
@@ -55,7 +56,8 @@ def rounding_shift_right(x: np.ndarray, n: np.ndarray | int) -> np.ndarray:
     n = np.asarray(n, np.int64)
     mask = (np.int64(1) << n) - 1
     threshold = (mask >> 1) + (x < 0)
-    return (x >> n) + ((x & mask) > threshold)
+    rounded: np.ndarray = (x >> n) + ((x & mask) > threshold)
+    return rounded
 
 
 def requant_double(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int) -> np.ndarray:
@@ -69,11 +71,13 @@ def requant_double(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarra
 def requant_single(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int) -> np.ndarray:
     """``MultiplyByQuantizedMultiplier`` with one rounding, ties upwards."""
     total = 31 - np.asarray(shift, np.int64)
-    return (x.astype(np.int64) * np.asarray(multiplier, np.int64) + (np.int64(1) << (total - 1))) >> total
+    product = x.astype(np.int64) * np.asarray(multiplier, np.int64)
+    rounded: np.ndarray = (product + (np.int64(1) << (total - 1))) >> total
+    return rounded
 
 
 def reduced_multiplier(multiplier: np.ndarray) -> np.ndarray:
-    """A multiplier of :func:`quantize_multiplier` rounded to 16 bits, as the 64-bit path of the reference does; int64."""
+    """A multiplier of :func:`quantize_multiplier` rounded to 16 bits, as the reference does for 64-bit sums; int64."""
     m = multiplier.astype(np.int64)
     return np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
 

@@ -70,6 +70,7 @@ class FullyConnected(Operator):
         weights.output_has_input_type,
         weights.activations_are_quantized,
         weights.weights_are_scaled,
+        weights.scales_lie_along_first_axis,
         weights_zero_point_is_single,
         weights.bias_matches_channels,
     )
@@ -89,7 +90,8 @@ class FullyConnected(Operator):
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x, w = inputs[0], inputs[1]
-        assert x is not None and w is not None
+        assert x is not None
+        assert w is not None
         bias = weights.bias_of(node)
         rows = x.reshape(-1, w.shape[1])
         if node.x.dtype is DType.FLOAT32:

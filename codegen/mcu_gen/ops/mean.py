@@ -1,8 +1,8 @@
 """MEAN: the average over some axes.
 
 Arithmetic (LiteRT ``reference_ops::QuantizedMeanOrSum``): with n elements per average, the multiplier of
-input scale / output scale takes the factor 1 / n in: it is multiplied by 2**floor(log2 n), divided by n and cut off, so the
-mean of equal numbers may come out one off.  The int32 sum of (x - zero point) is scaled by it with two roundings
+input scale / output scale takes the factor 1 / n in: it is multiplied by 2**floor(log2 n), divided by n and cut off, so
+the mean of equal numbers may come out one off.  The int32 sum of (x - zero point) is scaled by it with two roundings
 (``MultiplyByQuantizedMultiplier``), plus output zero point, clamped.  The same for int16, whose zero points are 0.
 """
 
@@ -98,7 +98,9 @@ class Mean(Operator):
 
     def infer(self, node: Node) -> list[TensorType]:
         axes = axes_of(node)
-        kept = [1 if a in axes else d for a, d in enumerate(node.x.shape) if a not in axes or node.bool_attr("keep_dims")]
+        kept = [
+            1 if a in axes else d for a, d in enumerate(node.x.shape) if a not in axes or node.bool_attr("keep_dims")
+        ]
         return [TensorType(tuple(kept), node.x.dtype)]
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
@@ -110,6 +112,5 @@ class Mean(Operator):
             return [mean.astype(np.float32).reshape(node.y.shape)]
         total = wrap32(x.astype(np.int64).sum(axis=axes) - node.x.zp * count_of(node))
         multiplier, shift = scaling(node)
-        limits = np.iinfo(node.y.dtype.numpy)
         y = wrap32(requant_double(total, multiplier, shift) + node.y.zp)
-        return [np.clip(y, limits.min, limits.max).astype(node.y.dtype.numpy).reshape(node.y.shape)]
+        return [np.clip(y, *node.y.dtype.limits).astype(node.y.dtype.numpy).reshape(node.y.shape)]

@@ -43,7 +43,8 @@ class Axis:
         A window that lies in the padding as a whole gives a position at or beyond ``size``.
         """
         origin = self.origins()
-        return origin + np.maximum(0, -(origin // self.dilation)) * self.dilation
+        first: np.ndarray = origin + np.maximum(0, -(origin // self.dilation)) * self.dilation
+        return first
 
 
 def _axis(node: Node, name: str, size: int, taps: int, pad: tuple[int, int]) -> Axis:

@@ -32,8 +32,8 @@ def activations_are_quantized(node: Node) -> Verdict:
             return False, f"{t.name} has {0 if t.quant is None else t.quant.scale.size} scales"
         if not (np.isfinite(t.s) and t.s > 0):
             return False, f"{t.name} has the scale {t.s}"
-        limits = np.iinfo(t.dtype.numpy)
-        if not limits.min <= t.zp <= limits.max or (t.dtype is DType.INT16 and t.zp != 0):
+        low, high = t.dtype.limits
+        if not low <= t.zp <= high or (t.dtype is DType.INT16 and t.zp != 0):
             return False, f"{t.name} has the zero point {t.zp}"
     return True, ""
 
@@ -57,6 +57,23 @@ def weights_are_scaled(node: Node) -> Verdict:
     return positive, f"{w.name} has a scale that is negative or not finite"
 
 
+def _scaled_along(node: Node, axis: int) -> Verdict:
+    quant = node.input(1).quant
+    if quant is None or quant.scale.size == 1:
+        return True, ""
+    return quant.axis == axis, f"the scales of {node.input(1).name} are along axis {quant.axis}"
+
+
+def scales_lie_along_first_axis(node: Node) -> Verdict:
+    """scales of weights per channel lie along axis 0"""
+    return _scaled_along(node, 0)
+
+
+def scales_lie_along_last_axis(node: Node) -> Verdict:
+    """scales of weights per channel lie along axis 3"""
+    return _scaled_along(node, 3)
+
+
 def weights_are_symmetric(node: Node) -> Verdict:
     """integer weights have the zero point 0"""
     quant = node.input(1).quant
@@ -65,8 +82,8 @@ def weights_are_symmetric(node: Node) -> Verdict:
 
 
 def bias_matches_channels(node: Node) -> Verdict:
-    """the bias is absent, or a constant with one number per output channel: int32, float32 for float32 inputs, int64 for int16
-    inputs (int32 there with quantized_bias_type)"""
+    """the bias is absent, or a constant with one number per output channel: int32, or float32 for float32 inputs, or
+    int64 for int16 inputs (int32 there with quantized_bias_type)"""
     if not node.has_input(2):
         return True, ""
     b = node.input(2)
@@ -122,8 +139,7 @@ def channel_multipliers(node: Node) -> tuple[np.ndarray, np.ndarray]:
 
 def output_range(node: Node) -> tuple[int, int]:
     """Bounds of an integer output: those of its type, narrowed by the fused activation."""
-    limits = np.iinfo(node.y.dtype.numpy)
-    return activation_range(node.str_attr("activation"), node.y.s, node.y.zp, int(limits.min), int(limits.max))
+    return activation_range(node.str_attr("activation"), node.y.s, node.y.zp, *node.y.dtype.limits)
 
 
 def output_bounds(node: Node) -> tuple[float, float]:
