@@ -18,14 +18,15 @@ class Buffer:
     """A range of the arena that is in use from step ``first`` to step ``last`` (both included).
 
     Graph inputs are in use from -1 (the caller writes them before the first step), graph outputs to the number
-    of steps (the caller reads them after the last).  Variables are in use throughout.
+    of steps (the caller reads them after the last).  Variables are in use throughout.  Inside a segment ``patch`` and
+    ``halo`` buffers hold parts of tensors (see :class:`TileTensor`).
     """
 
     name: str
     bytes: int
     first: int
     last: int
-    kind: str = "tensor"  # tensor | input | output | variable | scratch
+    kind: str = "tensor"  # tensor | input | output | variable | scratch | patch | halo | state
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,71 @@ class Step:
     node: Node
     kernel: Kernel
     scratch: str | None  # name of its scratch buffer
+
+
+@dataclass(frozen=True)
+class TileTensor:
+    """An activation tensor that a segment touches: which part of it is in memory while a tile is computed.
+
+    ``y`` has an entry per vertical step, ``x`` one per horizontal step, both half-open ranges [lo, hi); (r, r) is
+    empty.  The patch of a tensor holds the rows ``y[i]`` and columns ``x[j]``, row after row without gaps.
+    """
+
+    name: str
+    #: lies whole in the arena: ``y`` and ``x`` are what is written (segment outputs) or read (segment inputs) in a step
+    whole: bool
+    y: tuple[tuple[int, int], ...]
+    x: tuple[tuple[int, int], ...]
+    #: rows shared with the next vertical step are kept, not computed again
+    keep: bool
+    patch_bytes: int
+    #: 0: no rows are shared, or the tensor is resident
+    halo_bytes: int
+    #: the patch lives through the whole segment and kept rows are moved to its front in place (``x`` is the full width)
+    resident: bool = False
+
+    def fresh(self, i: int) -> tuple[int, int]:
+        """Rows that vertical step ``i`` computes: [lo, hi), empty where lo == hi."""
+        lo, hi = self.y[i]
+        if self.keep and i > 0:
+            lo = max(lo, self.y[i - 1][1])
+        return (min(lo, hi), hi)
+
+    def kept(self, i: int) -> tuple[int, int]:
+        """Rows in the patch of step ``i`` that step ``i + 1`` uses again: [lo, hi)."""
+        hi = self.y[i][1]
+        if not self.keep or i + 1 == len(self.y):
+            return (hi, hi)
+        return (min(max(self.y[i + 1][0], self.y[i][0]), hi), hi)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Steps ``first`` to ``last`` of a plan, executed tile by tile.
+
+    For every vertical step and in it every horizontal step, the operators run one after the other on the rows
+    ``fresh(i)`` and columns ``x[j]`` of their outputs.  In steps in which ``fresh(i)`` is empty an operator does not
+    run (the lines above it fill up, or the ones below drain).
+    """
+
+    first: int
+    last: int
+    #: rows and columns of the segment's output per tile
+    tile_h: int
+    tile_w: int
+    #: vertical and horizontal steps
+    n_y: int
+    n_x: int
+    #: rows that tiles share vertically are kept (True) or computed again (False)
+    keep_rows: bool
+    #: the graph input whose rows the caller pushes
+    streamed: str | None
+    tensors: Mapping[str, TileTensor]
+    #: multiply-accumulates of the segment, with what is computed more than once
+    macs: int
+    extra_macs: int = 0
+    #: bytes copied to and from line buffers
+    copied_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +135,8 @@ class Plan:
     #: the packing is proven to be the smallest for this order
     optimal: bool = False
     notes: tuple[str, ...] = field(default=())
+    #: stretches of steps that run tile by tile, in order; steps in none of them run layer by layer
+    segments: tuple[Segment, ...] = ()
 
     def offset(self, tensor: str) -> int:
         """Arena offset of a tensor or scratch buffer, in bytes."""
