@@ -29,7 +29,7 @@ def emulate(target: Target, elf: Path, *more: str) -> subprocess.CompletedProces
         str(elf),
         *more,
     ]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False)
 
 
 @pytest.mark.qemu

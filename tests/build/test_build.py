@@ -48,8 +48,10 @@ def test_real_boards_build(board: str, tmp_path: Path) -> None:
 
 @needs_arm
 def test_variants_do_not_disturb_each_other(tmp_path: Path) -> None:
-    project = write_sample(tmp_path / "p", load_target(BOARD))
+    project = write_sample(tmp_path / "a folder" / "p", load_target(BOARD))
     plain = build_project(project)
+    again = build_project(project)
+    assert (again.elf, again.stack_bound) == (plain.elf, plain.stack_bound)
     before = plain.elf.read_bytes()
     variant = build_project(project, defines=["TINY_ARENA_BYTES_IS_UNUSED=1", "FAULT"], variant="other")
     assert variant.elf != plain.elf
@@ -157,8 +159,9 @@ def test_every_tool_of_every_board_is_checked() -> None:
 
 @pytest.mark.parametrize("sanitize", [False, True])
 def test_the_host_program_runs(sanitize: bool, tmp_path: Path) -> None:
-    project = write_sample(tmp_path / "p", load_target(BOARD))
+    project = write_sample(tmp_path / "a folder" / "p", load_target(BOARD))
     program = build_host(project, sanitize=sanitize)
+    assert program.is_relative_to(project)
     done = subprocess.run([program], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30, check=False)
     assert done.returncode == 3, done.stderr
     assert done.stdout.startswith("L 1 ")
@@ -195,7 +198,7 @@ def pio(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @needs_arm
 @pytest.mark.qemu
 def test_platformio_builds_uploads_and_tests_offline(tmp_path: Path) -> None:
-    project = write_sample(tmp_path / "p", load_target(BOARD), counts=(4_000_000_000,) * 100)
+    project = write_sample(tmp_path / "a folder" / "p", load_target(BOARD), counts=(4_000_000_000,) * 100)
     built = pio(project, "run")
     assert built.returncode == 0, built.stdout + built.stderr
     uploaded = pio(project, "run", "-t", "upload")

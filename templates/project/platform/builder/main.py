@@ -20,7 +20,8 @@ if toolchain.missing and not env.IsCleanTarget():
 
 optimization = board.get("build.optimization", mcu.get("optimization", "-O2"))
 stack_flags = ["-fstack-usage"] + (["-fcallgraph-info=su"] if toolchain.kind == "gcc" else [])
-map_file = os.path.join("$BUILD_DIR", "${PROGNAME}.map")
+# Relative: SCons would split a folder name at its spaces.
+map_file = os.path.join(os.path.relpath(env.subst("$BUILD_DIR"), env.subst("$PROJECT_DIR")), "${PROGNAME}.map")
 if env.get("PROGNAME", "program") == "program":
     env.Replace(PROGNAME="firmware")
 env.Replace(
