@@ -20,8 +20,6 @@ import mcu_gen
 from mcu_gen.cli.output import Output
 from mcu_gen.errors import McuGenError, UsageError
 
-INTERRUPTED = 130
-
 #: typer raises the exceptions of click, of which newer versions carry a copy of their own.
 _ClickException: Any = typer.BadParameter.__mro__[2]
 
@@ -38,6 +36,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Interrupted(McuGenError):
+    """The user pressed Ctrl-C (exit 130)."""
+
+    exit_code = 130
+    code = "interrupted"
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
+
+class _ReaderGone(Exception):  # noqa: N818  (no error: the reader of the pipe has what it wanted)
+    """The reader of stdout went away, as in ``mcu-gen ops | head``."""
 
 
 class _Run:
@@ -84,12 +96,19 @@ def verb(name: str, panel: str) -> Callable[[Verb], Verb]:
             flags = {key: bool(values.pop(key)) for key in _COMMON}
             out = Output(**flags)
             _Run.output = out
-            data, render = function(out, **values)
-            out.data = data
-            if out.json_mode:
-                out.document(name, None)
-            else:
-                render()
+            # typer has answers of its own to these two; ours come with the right exit code and document.
+            try:
+                data, render = function(out, **values)
+                out.data = data
+                if out.json_mode:
+                    out.document(name, None)
+                else:
+                    render()
+                sys.stdout.flush()
+            except KeyboardInterrupt:
+                raise Interrupted from None
+            except BrokenPipeError:
+                raise _ReaderGone from None
 
         run.__signature__ = signature.replace(  # type: ignore[attr-defined]
             parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + common, return_annotation=None
@@ -142,13 +161,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = args[: args.index("--")] if "--" in args else args
     try:
         command.main(args=args, prog_name="mcu-gen", standalone_mode=False)
-        sys.stdout.flush()
         return 0
     except (KeyboardInterrupt, typer.Abort):
-        failure, code = McuGenError("interrupted"), INTERRUPTED
-        failure.code = "interrupted"
-    except typer.Exit as stop:
-        return int(getattr(stop, "exit_code", 0))
+        failure: McuGenError = Interrupted()
+        code = failure.exit_code
     except McuGenError as error:
         failure, code = error, error.exit_code
     except _ClickException as error:
@@ -156,8 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(str(error.format_message()) + "\n")
             return UsageError.exit_code
         failure, code = _from_click(error), UsageError.exit_code
-    except BrokenPipeError:
-        # The reader of a pipe went away (`mcu-gen ops | head`): nothing to report, and nobody to report it to.
+    except _ReaderGone:
+        # Nothing to report, and nobody to report it to; the flush at exit must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # the last resort: a fault of ours is reported, not thrown at the user
