@@ -337,52 +337,52 @@ static void leave(const mcu_exit_request *q) {
     done();
 }
 
+/* No default: the compiler names a message that has no case. */
 static void dispatch(mcu_reader *r) {
     switch ((mcu_message)server.request.code) {
     case MCU_MSG_HELLO:
         WITHOUT_REQUEST(hello);
-        break;
+        return;
     case MCU_MSG_TENSOR_INFO:
         WITH_REQUEST(tensor_info, tensor_info);
-        break;
+        return;
     case MCU_MSG_WRITE_INPUT:
         WITH_REQUEST(write_input, write_input);
-        break;
+        return;
     case MCU_MSG_INFER:
         WITHOUT_REQUEST(infer_once);
-        break;
+        return;
     case MCU_MSG_READ_OUTPUT:
         WITH_REQUEST(read_output, read_output);
-        break;
+        return;
     case MCU_MSG_RESET_STATE:
         WITHOUT_REQUEST(reset_state);
-        break;
+        return;
     case MCU_MSG_STATS:
         WITHOUT_REQUEST(stats);
-        break;
+        return;
     case MCU_MSG_INFER_BULK:
         WITH_REQUEST(infer_bulk, infer_bulk);
-        break;
+        return;
     case MCU_MSG_READ_MEMORY:
         WITH_REQUEST(read_memory, read_memory);
-        break;
+        return;
     case MCU_MSG_WRITE_MEMORY:
         WITH_REQUEST(write_memory, write_memory);
-        break;
+        return;
     case MCU_MSG_PROFILE:
         WITH_REQUEST(profile, profile);
-        break;
+        return;
     case MCU_MSG_TRACE_LAYER:
         WITH_REQUEST(trace_layer, trace_layer);
-        break;
+        return;
     case MCU_MSG_EXIT:
         WITH_REQUEST(exit, leave);
-        break;
+        return;
     case MCU_MSG_ERROR:
-    default:
-        error(MCU_REASON_UNKNOWN, "unknown message");
         break;
     }
+    error(MCU_REASON_UNKNOWN, "unknown message");
 }
 
 static void handle(mcu_frame frame) {

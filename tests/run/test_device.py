@@ -144,7 +144,7 @@ def test_silent_program() -> None:
 
 def test_program_that_dies_tells_how() -> None:
     stream = ProcessStream(["sh", "-c", "echo something broke >&2; exit 3"], name="broken")
-    with pytest.raises(DeviceError, match="broken ended with status 3: something broke"), Device(stream):
+    with pytest.raises(DeviceError, match="broken: the program ended with status 3: something broke"), Device(stream):
         pass
     stream = ProcessStream(["sh", "-c", "kill -SEGV $$"], name="broken")
     with pytest.raises(DeviceError, match="was ended by SIGSEGV"), Device(stream):

@@ -69,7 +69,7 @@ class _RenodeStream:
             why = self._why()
             self.close()
             if why and isinstance(error, DeviceError):
-                raise DeviceError(f"{name} did not open its terminal in {start_s:g} s{why}", where=name) from None
+                raise DeviceError(f"did not open its terminal in {start_s:g} s{why}", where=name) from None
             raise
 
     def write(self, data: bytes, timeout_s: float) -> None:

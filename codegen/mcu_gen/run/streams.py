@@ -79,7 +79,7 @@ class ProcessStream:
         while view:
             _, writable, _ = select.select([], [self._in], [], max(0.0, end - time.monotonic()))
             if not writable:
-                raise DeviceError(f"{self.name} took no more input for {timeout_s:g} s", where=self.name)
+                raise DeviceError(f"took no more input for {timeout_s:g} s", where=self.name)
             try:
                 view = view[os.write(self._in, view) :]
             except BrokenPipeError:
@@ -129,7 +129,7 @@ class ProcessStream:
         else:
             how = f"ended with status {status}"
         log = self.log()
-        return DeviceError(f"{self.name} {how}" + (f": {log}" if log else ""), where=self.name)
+        return DeviceError(f"the program {how}" + (f": {log}" if log else ""), where=self.name)
 
 
 @atexit.register
@@ -173,7 +173,7 @@ class SerialStream:
         try:
             self._port.write(data)
         except serial.SerialTimeoutException:
-            raise DeviceError(f"{self.name} took no more data for {timeout_s:g} s", where=self.name) from None
+            raise DeviceError(f"took no more data for {timeout_s:g} s", where=self.name) from None
         except self._errors as error:
             raise DeviceError(f"the connection was lost: {error}", where=self.name) from None
 
