@@ -84,8 +84,6 @@ _SHAPES: dict[str, dict[str, Any]] = {
 _QUICK = {"vector", "kept dimensions"}
 _INT8: dict[str, dict[str, Any]] = {
     "per channel": {"per_channel": True},
-    "zero point of the weights": {"w_zero_point": 9},
-    "zero point of the weights, no bias": {"w_zero_point": -128, "bias": False},
     "zero points at the low end": {"x_zero_point": -128, "y_zero_point": -128},
     "zero points at the high end": {"x_zero_point": 127, "y_zero_point": 127},
     "saturates": {"y_scale": 0.001},
