@@ -1,4 +1,5 @@
-/* Verbs for the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33, M55): two 16-bit multiplications per instruction.
+/* Verbs for the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33, M55): two 16-bit multiplications per
+ * instruction.
  *
  * A verb is replaced by a macro of its name; its result is exactly that of scalar.h.
  */
@@ -81,7 +82,7 @@ static inline void mg_dsp_mk_s8_2x2(const int8_t *w0, const int8_t *w1, const in
     sum[3] = s11;
 }
 
-#define mg_widen_s8 mg_dsp_widen_s8
+#define mg_widen_s8  mg_dsp_widen_s8
 #define mg_mk_s8_2x2 mg_dsp_mk_s8_2x2
 
 #endif

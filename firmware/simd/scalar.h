@@ -52,8 +52,8 @@ static inline int32_t mg_shl_s32(int32_t x, int32_t n) {
     return (int32_t)((uint32_t)x << n);
 }
 
-/* High half of 2ab, rounded to nearest, ties away from zero for positive and towards zero for negative products: gemmlowp's
- * SaturatingRoundingDoublingHighMul. */
+/* High half of 2ab, rounded to nearest, ties away from zero for positive and towards zero for negative products:
+ * gemmlowp's SaturatingRoundingDoublingHighMul. */
 static inline int32_t mg_doubling_high_mul(int32_t a, int32_t b) {
     int64_t ab;
     if (a == INT32_MIN && b == INT32_MIN) {
@@ -86,8 +86,8 @@ static inline int32_t mg_requant_single(int32_t x, int32_t multiplier, int32_t s
     return (int32_t)mg_asr_s64((int64_t)x * (int64_t)multiplier + round, total);
 }
 
-/* x * m * 2^(-32 - shift) for the 64-bit m = high * 2^32 + low < 2^63, rounded once to nearest, halves away from zero, saturated
- * (FULLY_CONNECTED, whose reference computes round(x * scale) in double precision; 0 < shift < 64). */
+/* x * m * 2^(-32 - shift) for the 64-bit m = high * 2^32 + low < 2^63, rounded once to nearest, halves away from zero,
+ * saturated (FULLY_CONNECTED, whose reference computes round(x * scale) in double precision; 0 < shift < 64). */
 static inline int32_t mg_requant_away(int32_t x, uint32_t low, uint32_t high, int32_t shift) {
     const uint32_t a = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
     const uint64_t product = (uint64_t)a * high + (((uint64_t)a * low) >> 32);
@@ -98,8 +98,8 @@ static inline int32_t mg_requant_away(int32_t x, uint32_t low, uint32_t high, in
     return x < 0 ? -(int32_t)rounded : (int32_t)rounded;
 }
 
-/* x * m * 2^(shift - 15) for 16-bit multipliers m and wide sums, rounded once, ties upwards (16-bit convolutions with 64-bit
- * bias; shift < 15). */
+/* x * m * 2^(shift - 15) for 16-bit multipliers m and wide sums, rounded once, ties upwards (16-bit convolutions with
+ * 64-bit bias; shift < 15). */
 static inline int32_t mg_requant_reduced(int64_t x, int32_t multiplier, int32_t shift) {
     const int32_t total = 15 - shift;
     const uint64_t round = (uint64_t)1 << (total - 1);
@@ -123,8 +123,8 @@ static inline int32_t mg_add_s32(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
-/* Taps of a sliding window that fall inside the input along one axis: [mg_tap_begin, mg_tap_end).  `origin` is the position of
- * tap 0, `dilation` the distance between taps, `size` the length of the input. */
+/* Taps of a sliding window that fall inside the input along one axis: [mg_tap_begin, mg_tap_end).  `origin` is the
+ * position of tap 0, `dilation` the distance between taps, `size` the length of the input. */
 static inline int32_t mg_tap_begin(int32_t origin, int32_t dilation, int32_t taps) {
     return origin >= 0 ? 0 : mg_min_s32((dilation - 1 - origin) / dilation, taps);
 }
@@ -147,7 +147,8 @@ static inline int32_t mg_clz_u32(uint32_t x) {
 #endif
 }
 
-/* x rounded to nearest, halves away from zero, saturated to [low, high]; NaN gives low.  |low| and |high| are below 2^23. */
+/* x rounded to nearest, halves away from zero, saturated to [low, high]; NaN gives low.  |low| and |high| are below
+ * 2^23. */
 static inline int32_t mg_round_clamp_f32(float x, int32_t low, int32_t high) {
     int32_t whole;
     float rest;
@@ -184,13 +185,13 @@ static inline float mg_f32_from_f16(uint16_t h) {
     return mg_f32_from_bits(sign | rest) * 0x1p112f; /* corrects the bias of the exponent; subnormal halves as well */
 }
 
-/* exp, tanh and the logistic function from +, *, / and fma alone: the same bits on every core, and at most 1, 1.5 and 2.5 units
- * in the last place from the true value.  Polynomials: minimax fits on the reduced intervals. */
+/* exp, tanh and the logistic function from +, *, / and fma alone: the same bits on every core, and at most 1, 1.5
+ * and 2.5 units in the last place from the true value.  Polynomials: minimax fits on the reduced intervals. */
 
 /* exp(x).  x = n ln 2 + r, |r| <= ln(2) / 2; exp(r) = 1 + r + r^2 q(r). */
 static inline float mg_expf(float x) {
     const float bounded = x > 89.0f ? 89.0f : (x < -104.0f ? -104.0f : x); /* beyond: infinity and 0 */
-    const float shifted = mg_fmaf(bounded, 0x1.715476p+0f, 0x1.8p+23f);     /* n in the low bits */
+    const float shifted = mg_fmaf(bounded, 0x1.715476p+0f, 0x1.8p+23f);    /* n in the low bits */
     const float n = shifted - 0x1.8p+23f;
     const float r = mg_fmaf(n, -0x1.7f7d1cp-20f, mg_fmaf(n, -0x1.62e4p-1f, bounded));
     const float near_one = 1.0f + r; /* what its rounding lost is added with the small terms */
@@ -201,7 +202,8 @@ static inline float mg_expf(float x) {
     q = mg_fmaf(q, r, 0x1.55548ep-3f);
     q = mg_fmaf(q, r, 0.5f);
     q = near_one + mg_fmaf(q, r * r, r - (near_one - 1.0f));
-    return q * mg_f32_from_bits((uint32_t)(half + 127) << 23) * mg_f32_from_bits((uint32_t)(exponent - half + 127) << 23);
+    return q * mg_f32_from_bits((uint32_t)(half + 127) << 23) *
+           mg_f32_from_bits((uint32_t)(exponent - half + 127) << 23);
 }
 
 /* tanh(x): an odd polynomial near 0, where 1 - 2 / (exp(2x) + 1) would cancel. */
@@ -226,8 +228,8 @@ static inline float mg_logisticf(float x) {
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
-/* Widens n int8 to a column of int16 for mg_mk_s8_2x2, filled up with zeros to a multiple of 4.  The order within four numbers
- * is the instruction set's affair: only the micro-kernel reads a column. */
+/* Widens n int8 to a column of int16 for mg_mk_s8_2x2, filled up with zeros to a multiple of 4.  The order within four
+ * numbers is the instruction set's affair: only the micro-kernel reads a column. */
 static inline void mg_widen_s8(int16_t *column, const int8_t *x, int32_t n) {
     int32_t i = 0;
     for (; i < n; i++) {
@@ -238,8 +240,8 @@ static inline void mg_widen_s8(int16_t *column, const int8_t *x, int32_t n) {
     }
 }
 
-/* Micro-kernel, 2 x 2 block of an int8 matrix product: sum[2 * i + j] += w[i] . column[j] over `depth` numbers, a multiple of 4.
- * Rows of weights lie as they are in memory, at 4-byte aligned addresses. */
+/* Micro-kernel, 2 x 2 block of an int8 matrix product: sum[2 * i + j] += w[i] . column[j] over `depth` numbers, a
+ * multiple of 4. Rows of weights lie as they are in memory, at 4-byte aligned addresses. */
 static inline void mg_mk_s8_2x2(const int8_t *w0, const int8_t *w1, const int16_t *column0, const int16_t *column1,
                                 int32_t depth, int32_t sum[4]) {
     uint32_t s00 = (uint32_t)sum[0], s01 = (uint32_t)sum[1], s10 = (uint32_t)sum[2], s11 = (uint32_t)sum[3];

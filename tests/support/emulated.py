@@ -113,6 +113,14 @@ def _flags() -> ModuleType:
     return module
 
 
+def firmware_command(target: Target) -> list[str]:
+    """Compiler and flags of C code for a board."""
+    flags = _flags()
+    toolchain = flags.choose(target.settings)
+    compiler: str = toolchain.programs["CC"]
+    return [compiler, *toolchain.flags, *flags.LANGUAGE, *flags.COMMON, "-Werror", "-g0", "-O2"]
+
+
 def available(target: Target) -> list[Kernel]:
     """The kernels that claim the target."""
     return [k for k in kernels() if set(k.features) <= set(target.features)]
@@ -175,7 +183,7 @@ def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[s
     """Builds and runs the firmware; failures by title."""
     flags = _flags()
     toolchain = flags.choose(target.settings)
-    command = [toolchain.programs["CC"], *toolchain.flags, *flags.LANGUAGE, *flags.COMMON, "-Werror", "-g0", "-O2"]
+    command = firmware_command(target)
     for name, text in project_files(target, net="test", origin=["Operator tests."]).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
