@@ -172,6 +172,14 @@ def test_all_reasons_at_once_with_layer_and_nearest_fix() -> None:
     assert caught.value.hints == ["`mcu-gen ops` lists the supported operators and their rules"]
 
 
+def test_scratch_of_a_custom_operator_is_no_contradiction() -> None:
+    """Models compiled for an NPU: the custom operator is the reason, not the inputs that only it understands."""
+    b = ModelBuilder().tensor("x", (1, 4), "int8", scale=0.1).tensor("scratch", (64,), "int8", scale=0.1)
+    b.tensor("y", (1, 4), "int8", scale=0.1).op("CUSTOM", ["x", "scratch"], ["y"], custom="ethos-u")
+    model = b.inputs(["x"]).outputs(["y"]).build()
+    assert "custom operator ethos-u is not supported" in refused(model, UnsupportedModelError)
+
+
 def test_operator_of_a_newer_schema_is_named_by_number() -> None:
     b = float_network()
     b.model.operatorCodes[0].builtinCode = 9999

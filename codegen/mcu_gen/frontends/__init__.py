@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mcu_gen.errors import ModelFileError
 from mcu_gen.frontends import keras
-from mcu_gen.frontends.tflite import load_tflite, read_file, tensor_names
+from mcu_gen.frontends.tflite import load_tflite, read_file, tensor_names, without_ignored_axes
 from mcu_gen.graph import Graph
 
-__all__ = ["kind_of", "load", "load_bytes", "load_tflite", "tensor_names"]
+__all__ = ["kind_of", "load", "load_bytes", "load_tflite", "tensor_names", "without_ignored_axes"]
 
 _KINDS = "a .tflite file, a Keras model (.keras, .h5) or a SavedModel folder"
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from mcu_gen.errors import McuGenError, ModelFileError
 from mcu_gen.frontends.tflite.importer import import_model
-from mcu_gen.frontends.tflite.parse import parse
+from mcu_gen.frontends.tflite.parse import parse, without_ignored_axes
 from mcu_gen.frontends.tflite.tensors import unique_names
 from mcu_gen.graph import Graph
+
+__all__ = ["load_tflite", "read_file", "tensor_names", "without_ignored_axes"]
 
 #: Larger files are no models for microcontrollers.
 MAX_FILE_BYTES = 512 << 20

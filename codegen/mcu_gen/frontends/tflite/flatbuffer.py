@@ -65,7 +65,7 @@ class Table:
         if self._vtable_size % 2 or self._vtable_size < 4 or self._vtable + self._vtable_size > len(reader.data):
             raise reader.bad(f"the vtable of {what} has {self._vtable_size} bytes")
 
-    def _field(self, slot: int) -> int:
+    def position(self, slot: int) -> int:
         """Position of a field in the file; 0 when the table does not hold it."""
         entry = 4 + 2 * slot
         if entry + 2 > self._vtable_size:
@@ -75,11 +75,11 @@ class Table:
 
     def number(self, slot: int, code: str, default: int = 0) -> int:
         """An integer field; ``code`` is the ``struct`` format character of its type."""
-        at = self._field(slot)
+        at = self.position(slot)
         return self.reader.scalar(code, at, f"field {slot} of {self.what}") if at else default
 
     def _target(self, slot: int) -> int:
-        at = self._field(slot)
+        at = self.position(slot)
         if not at:
             return 0
         offset = self.reader.scalar("I", at, f"field {slot} of {self.what}")
@@ -89,7 +89,7 @@ class Table:
         return target
 
     def has(self, slot: int) -> bool:
-        return self._field(slot) != 0
+        return self.position(slot) != 0
 
     def table(self, slot: int, what: str) -> Table | None:
         target = self._target(slot)

@@ -101,17 +101,17 @@ class _Importer:
             for i in sorted({*op.inputs} & {*op.outputs}):
                 broken.append(f"operator {number} ({op.builtin}) reads and writes tensor {names[i]}")
             for i in op.inputs:
-                if i >= 0 and i not in known and i not in reported:
-                    reported.add(i)
-                    late = i in written
-                    broken.append(
-                        f"operator {number} ({op.builtin}) reads tensor {names[i]}, which "
-                        + (
-                            "is written only later (operators unsorted or cyclic)"
-                            if late
-                            else "nothing writes: its data are missing"
-                        )
-                    )
+                late = i in written
+                # Operators that are unknown here may have inputs for their own use, such as scratch.
+                if i < 0 or i in known or i in reported or not (late or op.builtin in self.operators):
+                    continue
+                reported.add(i)
+                why = (
+                    "is written only later (operators unsorted or cyclic)"
+                    if late
+                    else "nothing writes: its data are missing"
+                )
+                broken.append(f"operator {number} ({op.builtin}) reads tensor {names[i]}, which {why}")
             known.update(op.outputs)
         broken.extend(
             f"output {names[i]} is written by no operator and holds no data"

@@ -5,6 +5,7 @@ Slots are the positions of the fields in ``schema.fbs``.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +103,28 @@ def parse(data: bytes) -> RawModel:
         len(subgraphs),
         _aliases(root, len(tensors)),
     )
+
+
+def without_ignored_axes(data: bytes) -> bytes:
+    """The model with ``quantized_dimension`` 0 wherever it means nothing (one scale, or one dimension).
+
+    TFLite Micro ignores such values and LiteRT refuses the whole model, so an oracle is given these bytes.
+
+    Raises:
+        ModelFileError: the bytes are no TFLite model, or a damaged one.
+    """
+    parse(data)
+    out = bytearray(data)
+    for subgraph in Reader(data).root().tables(2, "subgraph"):
+        for tensor in subgraph.tables(0, "tensor"):
+            quant = tensor.table(4, "quantization")
+            if quant is None:
+                continue
+            scale, shape = quant.numbers(2, "float32"), tensor.numbers(0, "int32")
+            meaningless = scale is None or len(scale) == 1 or (shape is not None and len(shape) == 1)
+            if meaningless and quant.number(6, "i"):
+                struct.pack_into("<i", out, quant.position(6), 0)
+    return bytes(out)
 
 
 def _indices(table: Table, slot: int, tensors: int, what: str, lowest: int = 0) -> tuple[int, ...]:
