@@ -47,6 +47,8 @@ if "nobuild" in COMMAND_LINE_TARGETS:
 else:
     elf = env.BuildProgram()
     env.Depends(env.Alias("checkprogsize"), elf)
+    # PlatformIO hands the linker script over as a flag, so SCons does not see that it changed
+    env.Depends(elf, os.path.join("$PROJECT_DIR", board.get("build.ldscript")))
 program = env.Alias("buildprog", elf, env.VerboseAction("$SIZEPRINTCMD", "Sections of $SOURCE"))
 AlwaysBuild(env.Alias("nobuild", elf))
 env.AddPlatformTarget(
