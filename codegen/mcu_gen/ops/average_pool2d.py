@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops import spatial, weights
 
 
@@ -78,6 +79,9 @@ class AveragePool2D(Operator):
     def infer(self, node: Node) -> list[TensorType]:
         height, width = spatial.output_size(node)
         return [TensorType((node.x.shape[0], height, width, node.x.shape[3]), node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        return spatial.seen_span(node, axis, out) if index == 0 else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mcu_gen.graph import Constraint, DType, Node, Operator, TensorType, Verdict
+from mcu_gen.graph.region import Span
 from mcu_gen.ops.fixed_point import (
     activation_range,
     quantize_multiplier,
@@ -102,6 +103,11 @@ class Binary(Operator):
         except ValueError:
             raise ValueError(f"shapes {list(a.shape)} and {list(b.shape)} do not broadcast") from None
         return [TensorType(tuple(shape), a.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        shape = node.input(index).shape
+        own = axis - len(node.y.shape) + len(shape)  # shapes are aligned at their last axes
+        return Span(0, 1) if own < 0 or shape[own] == 1 else out
 
 
 def code_range(node: Node) -> tuple[int, int]:

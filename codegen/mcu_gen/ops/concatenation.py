@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, Tensor, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops.movement import ANY_DTYPE, axis_of
 
 
@@ -78,6 +79,12 @@ class Concatenation(Operator):
                 raise ValueError(f"{t.name} is {t.dtype.value}, {first.name} is {first.dtype.value}")
             length += t.shape[axis]
         return [TensorType((*first.shape[:axis], length, *first.shape[axis + 1 :]), first.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        if axis != concatenation_axis(node):
+            return out
+        before = sum(node.input(i).shape[axis] for i in range(index))
+        return Span(out.lo - before, out.hi - before).clip(node.input(index).shape[axis])
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         parts = []

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops import spatial, weights
 from mcu_gen.ops.fixed_point import reduced_multiplier, requant_double, requant_reduced, wrap32
 
@@ -110,6 +111,9 @@ class Conv2D(Operator):
     def infer(self, node: Node) -> list[TensorType]:
         height, width = spatial.output_size(node)
         return [TensorType((node.x.shape[0], height, width, node.input(1).shape[0]), node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        return spatial.seen_span(node, axis, out) if index == 0 else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x, w = inputs[0], inputs[1]

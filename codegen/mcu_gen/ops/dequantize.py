@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 
 
 def output_is_float32(node: Node) -> Verdict:
@@ -41,6 +42,9 @@ class Dequantize(Operator):
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(node.x.shape, DType.FLOAT32)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        return out
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

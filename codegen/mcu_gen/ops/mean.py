@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops import weights
 from mcu_gen.ops.fixed_point import quantize_multiplier, requant_double, wrap32
 
@@ -102,6 +103,10 @@ class Mean(Operator):
             1 if a in axes else d for a, d in enumerate(node.x.shape) if a not in axes or node.bool_attr("keep_dims")
         ]
         return [TensorType(tuple(kept), node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        moves = len(node.y.shape) < len(node.x.shape) and any(a <= axis for a in axes_of(node))
+        return out if index == 0 and axis not in axes_of(node) and not moves else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops.movement import ANY_DTYPE, arguments_are_constant, constant_argument
 
 MAX_PAD_RANK = 5
@@ -61,6 +62,10 @@ class Pad(Operator):
     def infer(self, node: Node) -> list[TensorType]:
         pairs = pad_widths(node)
         return [TensorType(tuple(b + n + a for n, (b, a) in zip(node.x.shape, pairs, strict=True)), node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        before = pad_widths(node)[axis][0]
+        return Span(out.lo - before, out.hi - before).clip(node.x.shape[axis]) if index == 0 else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

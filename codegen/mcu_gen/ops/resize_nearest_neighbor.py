@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops.movement import ANY_DTYPE, arguments_are_constant, constant_argument
 
 
@@ -66,6 +67,10 @@ class ResizeNearestNeighbor(Operator):
         if len(size) != 2 or min(size) < 1 or min(node.x.shape[1:3]) < 1:
             raise ValueError(f"an image of {list(node.x.shape[1:3])} cannot be resized to {size}")
         return [TensorType((node.x.shape[0], size[0], size[1], node.x.shape[3]), node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        sources = source_rows_and_columns(node)[axis - 1][out.lo : out.hi]  # in ascending order
+        return Span(int(sources[0]), int(sources[-1]) + 1) if index == 0 else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcu_gen.graph import Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops.movement import (
     ANY_DTYPE,
     View,
@@ -59,6 +60,10 @@ class Slice(Operator):
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(slice_view(node).shape, node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        begin = int(constant_argument(node, 1, "begin")[axis])
+        return Span(out.lo + begin, out.hi + begin) if index == 0 else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops.fixed_point import (
     doubling_high_mul,
     quantize_multiplier,
@@ -102,6 +103,9 @@ class Softmax(Operator):
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(node.x.shape, node.y.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        return out if axis < len(node.x.shape) - 1 else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import Node, Verdict
+from mcu_gen.graph.region import Span, window_span
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ def explicit_padding(node: Node) -> tuple[int, int, int, int]:
     """Rows and columns of padding: (top, bottom, left, right)."""
     h, w = geometry(node)
     return h.before, h.after, w.before, w.after
+
+
+def seen_span(node: Node, axis: int, out: Span) -> Span:
+    """Rows (axis 1) or columns (axis 2) of the input that the windows of the outputs ``out`` see."""
+    a = geometry(node)[axis - 1]
+    return window_span(out, taps=a.taps, stride=a.stride, dilation=a.dilation, before=a.before, size=a.size)
 
 
 def spatial_attributes(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops.movement import (
     ANY_DTYPE,
     View,
@@ -130,6 +131,20 @@ class StridedSlice(Operator):
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(strided_slice_view(node).shape, node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        items = _specification(node)
+        kept = all(
+            kind == "all" or (kind == "range" and not node.int_attr("shrink_axis_mask") >> i & 1) for kind, i in items
+        )
+        if index != 0 or not kept:
+            return None  # axes of input and output differ
+        kind, i = items[axis]
+        if kind == "all":
+            return out
+        start, _, stride = _range(node, i, node.x.shape[axis])
+        ends = (start + stride * out.lo, start + stride * (out.hi - 1))
+        return Span(min(ends), max(ends) + 1)
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcu_gen.graph import Node, Operator, TensorType, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops.movement import (
     ANY_DTYPE,
     View,
@@ -44,6 +45,10 @@ class Transpose(Operator):
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(transpose_view(node).shape, node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        permutation = constant_argument(node, 1, "permutation")
+        return out if index == 0 and permutation[axis] % len(node.x.shape) == axis else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from mcu_gen.graph import Constraint, DType, Node, Operator, TensorType, Verdict, operator
+from mcu_gen.graph.region import Span
 
 
 def output_type_is_input_type(node: Node) -> Verdict:
@@ -56,6 +57,9 @@ class Unary(Operator):
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(node.x.shape, node.y.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        return out
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x = inputs[0]
