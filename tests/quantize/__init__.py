@@ -1,0 +1,1 @@
+"""The quantizer: folding, calibration, rules, the written files."""
