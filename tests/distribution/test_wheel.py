@@ -11,8 +11,9 @@ import venv
 import zipfile
 from pathlib import Path
 
-import mcu_gen
 import pytest
+
+import mcu_gen
 
 ROOT = Path(__file__).resolve().parents[2]
 
