@@ -14,7 +14,7 @@ from mcu_gen.errors import MismatchError, ModelFileError, UnsupportedModelError,
 from mcu_gen.frontends import load_tflite
 from mcu_gen.graph import DType, Executor, Graph
 from mcu_gen.quantize import quantize_model
-from mcu_gen.quantize.hybrid import float_weights
+from mcu_gen.quantize.hybrid import load_float
 from mcu_gen.quantize.report import PERFECT_DB, decibels, quantized_input, real
 from mcu_gen.run.oracle import run_litert
 from quantize.models import FloatNetwork, classifier
@@ -144,14 +144,23 @@ def test_hybrid_weights_become_floats() -> None:
     data = n.build(["x"], ["y"])
     with pytest.raises(UnsupportedModelError, match="hybrid"):
         load_tflite(data, "m")
-    graph = load_tflite(float_weights(data), "m")
+    graph = load_float(data, "m")
     x = rng.normal(size=(1, 6)).astype(np.float32)
     np.testing.assert_allclose(Executor(graph).run({"x": x})["y"], x @ (w * scale[:, None]).T + [1, 2, 3], rtol=1e-5)
 
 
-@pytest.mark.parametrize("data", [b"", b"TFL3", b"\x18\0\0\0TFL3" + bytes(40), bytes(200)])
-def test_damaged_files_pass_through_to_the_importer(data: bytes) -> None:
-    assert float_weights(data) == data
+def test_damaged_models_are_the_importers_errors(model: Path, calib: Path, tmp_path: Path) -> None:
+    """Flipped bytes and cut files: a model, or an error of exit 2 or 3; never another exception, never a file."""
+    data = model.read_bytes()
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        broken = bytearray(data[: rng.integers(len(data))] if number % 3 == 0 else data)
+        for at in rng.integers(0, max(1, min(len(broken), 2500)), 3) if broken else ():
+            broken[at] = rng.integers(256)
+        try:
+            load_float(bytes(broken), "m")
+        except (ModelFileError, UnsupportedModelError):
+            continue
 
 
 def test_decibels_are_finite() -> None:

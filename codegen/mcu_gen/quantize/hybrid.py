@@ -1,4 +1,4 @@
-"""Dynamic-range ("hybrid") model files: int8 weights with float activations become float weights again.
+"""Dynamic-range ("hybrid") models: int8 weights with float activations become float weights again.
 
 The converter makes such files when it is told to optimize without calibration data.  They cannot run as int8, but the
 real numbers that their weights stand for can be quantized again.
@@ -6,56 +6,54 @@ real numbers that their weights stand for can be quantized again.
 
 from __future__ import annotations
 
-import struct
-from typing import Any
+import dataclasses
+import hashlib
 
-import flatbuffers
 import numpy as np
 
-from mcu_gen.frontends.tflite import schema
+from mcu_gen.frontends.tflite.importer import import_model
+from mcu_gen.frontends.tflite.parse import RawModel, RawTensor, parse
+from mcu_gen.graph import Graph
 
 #: Operators with weights, and which input holds them.
 _WEIGHTS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1}
 
 
-def float_weights(data: bytes) -> bytes:
-    """The model file with int8 weights of float operators as float32; ``data`` itself when there are none.
+def load_float(data: bytes, name: str) -> Graph:
+    """The graph of a .tflite file, in which int8 weights of float operators are float32.
 
-    A damaged file is returned as it is: the importer says what is wrong with it.
+    Raises:
+        ModelFileError: the file is damaged or contradicts itself.
+        UnsupportedModelError: it holds something that is not supported.
     """
-    try:
-        model = schema.module().ModelT.InitFromPackedBuf(data, 0)
-        changed = _convert(model)
-    except (struct.error, ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError):
-        return data
-    if not changed:
-        return data
-    builder = flatbuffers.Builder(len(data))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    graph = import_model(float_weights(parse(data)), name)
+    graph.sha256 = hashlib.sha256(data).hexdigest()
+    return graph
 
 
-def _convert(model: Any) -> bool:
-    s = schema.module()
-    float32, int8 = s.TensorType.FLOAT32, s.TensorType.INT8
-    done: set[int] = set()
-    for graph in model.subgraphs:
-        for op in graph.operators:
-            code = model.operatorCodes[op.opcodeIndex]
-            at = _WEIGHTS.get(schema.builtin_name(max(code.builtinCode, code.deprecatedBuiltinCode)))
-            if at is None or len(op.inputs) <= at:
-                continue
-            x, w = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[at]]
-            if x.type != float32 or w.type != int8 or w.quantization is None or op.inputs[at] in done:
-                continue
-            done.add(int(op.inputs[at]))
-            shape = [int(d) for d in w.shape]
-            codes = np.frombuffer(bytes(model.buffers[w.buffer].data), np.int8).reshape(shape)
-            along = [1] * len(shape)
-            if len(w.quantization.scale) > 1:
-                along[w.quantization.quantizedDimension] = -1
-            scale = np.asarray(w.quantization.scale, np.float32).reshape(along)
-            real = codes.astype(np.float32) * scale
-            model.buffers.append(s.BufferT(data=np.frombuffer(real.astype("<f4").tobytes(), np.uint8)))
-            w.buffer, w.type, w.quantization = len(model.buffers) - 1, float32, None
-    return bool(done)
+def float_weights(model: RawModel) -> RawModel:
+    """``model`` with int8 weights of float operators as the real numbers that they stand for."""
+    tensors = list(model.tensors)
+    for op in model.ops:
+        at = _WEIGHTS.get(op.builtin, len(op.inputs))
+        if at < len(op.inputs) and min(op.inputs[0], op.inputs[at]) >= 0 and tensors[op.inputs[0]].type == "float32":
+            tensors[op.inputs[at]] = _as_float(tensors[op.inputs[at]])
+    return dataclasses.replace(model, tensors=tensors)
+
+
+def _as_float(weights: RawTensor) -> RawTensor:
+    """What cannot be read as int8 codes with scales stays: the importer says what is wrong with it."""
+    quant, shape = weights.quant, weights.shape
+    if weights.type != "int8" or quant is None or len(weights.data) != int(np.prod(shape, dtype=object)):
+        return weights
+    along = [1] * len(shape)
+    if quant.scale.size > 1:
+        if not 0 <= quant.axis < len(shape) or shape[quant.axis] != quant.scale.size:
+            return weights
+        along[quant.axis] = -1
+    if quant.scale.size < 1 or quant.zero_point.size not in (1, quant.scale.size):
+        return weights
+    codes = np.frombuffer(weights.data, np.int8).reshape(shape).astype(np.float32)
+    zero_point = np.broadcast_to(quant.zero_point.astype(np.float32), quant.scale.shape)
+    real = (codes - zero_point.reshape(along)) * quant.scale.astype(np.float32).reshape(along)
+    return dataclasses.replace(weights, type="float32", quant=None, data=memoryview(real.astype("<f4").tobytes()))

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mcu_gen.errors import MismatchError, UsageError
-from mcu_gen.frontends import load_bytes, load_tflite
+from mcu_gen.errors import McuGenError, MismatchError, UsageError
+from mcu_gen.frontends import load_bytes
+from mcu_gen.graph import Graph
 from mcu_gen.quantize.calibrate import samples_of
-from mcu_gen.quantize.hybrid import float_weights
+from mcu_gen.quantize.hybrid import load_float
 from mcu_gen.quantize.ptq import Options, prepare, quantize_graph
 from mcu_gen.quantize.report import QuantizeReport, compare
 from mcu_gen.quantize.writer import write_tflite
@@ -58,7 +59,7 @@ def quantize_model(
             f"the gate is {min_top1_agreement:g}, it must be a fraction from 0 to 1", where="--min-agreement"
         )
     data = load_bytes(path)
-    graph = prepare(load_tflite(float_weights(data), Path(path).stem))
+    graph = prepare(_load(data, Path(path)))
     samples = samples_of(graph, _arrays(calib, "--calib"))
     quantized, names = quantize_graph(graph, samples, options)
     if eval_data is not None:
@@ -68,6 +69,14 @@ def quantize_model(
     written = write_tflite(quantized)
     _write(Path(out), written)
     return dataclasses.replace(report, float_bytes=len(data), int8_bytes=len(written))
+
+
+def _load(data: bytes, path: Path) -> Graph:
+    try:
+        return load_float(data, path.stem)
+    except McuGenError as error:
+        error.where = error.where or str(path)
+        raise
 
 
 def _arrays(source: str | Path | Mapping[str, np.ndarray], where: str) -> Mapping[str, np.ndarray]:
