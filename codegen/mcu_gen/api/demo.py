@@ -21,8 +21,10 @@ from mcu_gen.report.page import render_page
 from mcu_gen.report.peers import tflm_memory
 from mcu_gen.resources import resource_dir
 from mcu_gen.run.oracle import oracle_version, run_litert
+from mcu_gen.targets import Target, list_targets
 
-BOARD = "mps2_an386"
+#: The demo runs on the first board that ships with this core and that QEMU can run.
+CORE = "cortex-m4"
 _BUILD_FIGURES = ("toolchain", "text", "rodata", "data", "bss", "arena_bytes", "ram_bytes", "flash_bytes")
 ORACLE = "LiteRT BUILTIN_REF"
 
@@ -34,6 +36,11 @@ def demo_files() -> tuple[Path, Path]:
     """The embedded model and its test split (``x`` float32[450, 8, 8, 1] in 0..1, ``y`` int64[450])."""
     folder = resource_dir("examples") / "digits"
     return folder / "digits_int8.tflite", folder / "digits_test.npz"
+
+
+def demo_board() -> Target:
+    """The emulated board of the demo."""
+    return next(t for t in list_targets() if t.cpu == CORE and "qemu" in t.emulators)
 
 
 @dataclass
@@ -101,10 +108,10 @@ def demo(out: Path, *, on: str = "qemu", progress: Progress) -> Story:
     assert labels is not None, f"{data} holds no labels"
 
     progress("plan", 0, 0)
-    made = plan(load(model), BOARD)
+    made = plan(load(model), demo_board())
     tflm = tflm_memory(model)
     story.finish(
-        "plan", model=made.graph.name, board=BOARD, layers=len(made.steps), arena_bytes=made.arena_bytes,
+        "plan", model=made.graph.name, board=made.target.name, layers=len(made.steps), arena_bytes=made.arena_bytes,
         ram_bytes=made.ram_bytes, tflm_arena_bytes=tflm["arena_bytes"],
     )  # fmt: skip
 
