@@ -6,6 +6,7 @@ hold every code.  The case tables show that the generated C agrees as well.
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from mcu_gen.errors import UnsupportedModelError
 from mcu_gen.frontends import load_tflite
+from mcu_gen.graph import DType, Node, Op, QuantParams, Tensor, operator
 from mcu_gen.kernels.elementwise import broadcast_loop
 from mcu_gen.ops.fixed_point_functions import exp_on_negative_values, one_over_one_plus
 from mcu_gen.ops.sigmoid_s16 import sigmoid_table
@@ -241,3 +243,33 @@ def test_refusals_name_the_rule(name: str) -> None:
     with pytest.raises(UnsupportedModelError) as caught:
         load_tflite(build(), "case")
     assert any(text in reason for reason in caught.value.reasons), caught.value.reasons
+
+
+OPERATORS = (
+    *("add", "sub", "mul", "relu", "relu6", "relu_n1_to_1", "leaky_relu", "logistic", "tanh", "hard_swish"),
+    *("softmax", "quantize", "dequantize"),
+)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_rules_give_a_verdict_on_any_types_and_scales(name: str) -> None:
+    """All rules are asked even where an earlier one has failed: none may assume that another holds."""
+    per_channel = QuantParams(np.array([0.1, 0.2], np.float32), np.array([0, 1]), 0)
+    quants = (
+        None,
+        QuantParams.per_tensor(0.1, 3),
+        QuantParams.per_tensor(1e-30),
+        QuantParams.per_tensor(0.0),
+        per_channel,
+    )
+    attrs = {"activation": "relu6", "pot_scale_int16": True, "beta": 1.0, "alpha": 0.1}
+    impl = operator(name)
+    for x_type, y_type, x_quant, y_quant in itertools.product(impl.dtypes, DType, quants, quants):
+        for shape in ((2, 3), ()):
+            x = Tensor("x", shape, x_type, x_quant)
+            inputs = (x, Tensor("x1", shape, x_type, y_quant)) if name in ("add", "sub", "mul") else (x,)
+            op = Op("op", name, tuple(t.name for t in inputs), ("y",), attrs)
+            node = Node(op, inputs, (Tensor("y", shape, y_type, y_quant),))
+            for rule in impl.constraints:
+                ok, observed = rule(node)
+                assert ok or observed

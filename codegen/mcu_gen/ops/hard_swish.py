@@ -11,12 +11,12 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node, Verdict, register
 from mcu_gen.ops.fixed_point import INT32_MAX, quantize_multiplier
-from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary
+from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary, has_scales
 
 
 def output_is_not_finer_than_1_128(node: Node) -> Verdict:
     """in int8 the output scale is at least the input scale / 128 (LiteRT refuses others)"""
-    if node.x.dtype is DType.FLOAT32 or node.x.quant is None or node.y.quant is None:
+    if not has_scales(node):
         return True, ""
     return output_factor(node)[1] <= 0, f"the scales are {node.x.s:g} and {node.y.s:g}"
 

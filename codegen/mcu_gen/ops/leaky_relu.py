@@ -15,14 +15,14 @@ import numpy as np
 from mcu_gen.graph import DType, Node, Verdict, register
 from mcu_gen.ops.fixed_point import quantize_multiplier, requant_double, wrap32
 from mcu_gen.ops.rectifier import rescaling
-from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary
+from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary, has_scales
 
 
 def alpha_is_moderate(node: Node) -> Verdict:
     """alpha is finite, and for integers alpha times input scale / output scale is below 2^30"""
     alpha = node.float_attr("alpha")
     ok = bool(np.isfinite(alpha))
-    if ok and not node.x.dtype.is_float and node.x.quant is not None and node.y.quant is not None:
+    if ok and has_scales(node):
         ok = abs(alpha) * node.x.s / node.y.s < 2.0**30
     return ok, f"alpha is {alpha:g}"
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node, Verdict, register
 from mcu_gen.ops.sigmoid_s16 import int16_output_scale_is_2_15, interpolated, scaled_input
-from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary, dequantized, quantized
+from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary, dequantized, has_scales, quantized
 
 
 def int8_output_scale_is_1_256(node: Node) -> Verdict:
     """in int8 the output scale is 1/256"""
-    if node.x.dtype is not DType.INT8 or node.y.quant is None:
+    if node.x.dtype is not DType.INT8 or not has_scales(node):
         return True, ""
     return node.y.s == 1 / 256, f"it is {node.y.s:g}"
 

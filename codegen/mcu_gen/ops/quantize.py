@@ -34,11 +34,13 @@ def conversion_exists(node: Node) -> Verdict:
 
 
 def is_quantized(node: Node) -> Verdict:
-    """integers have one scale, or the output of float32 one per index of an axis"""
+    """integers have one scale above 0, or the output of float32 one per index of an axis"""
     for t in (node.x, node.y):
         per_axis = t is node.y and node.x.dtype is DType.FLOAT32
-        if not t.dtype.is_float and (t.quant is None or (t.quant.scale.size != 1 and not per_axis)):
-            return False, f"{t.name} has {0 if t.quant is None else t.quant.scale.size} scales"
+        if not t.dtype.is_float and (
+            t.quant is None or (t.quant.scale.size != 1 and not per_axis) or not (t.quant.scale > 0).all()
+        ):
+            return False, f"{t.name} has the scales {[] if t.quant is None else t.quant.scale.tolist()}"
     return True, ""
 
 

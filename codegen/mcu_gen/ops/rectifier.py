@@ -8,12 +8,12 @@ import numpy as np
 
 from mcu_gen.graph import Node, Verdict
 from mcu_gen.ops.fixed_point import activation_bounds_f32, activation_range, quantize_multiplier, requant_double, wrap32
-from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary
+from mcu_gen.ops.unary import QUANTIZATION_RULES, Unary, has_scales
 
 
 def bounds_are_codes(node: Node) -> Verdict:
     """in integers the bounds / output scale are below 2^31"""
-    if node.y.dtype.is_float or node.y.quant is None or node.y.quant.scale.size != 1:
+    if not has_scales(node):
         return True, ""
     return 2.0**31 * node.y.s > 6.0, f"the output scale is {node.y.s:g}"
 

@@ -13,15 +13,15 @@ import numpy as np
 from mcu_gen.graph import DType, Node, Verdict
 from mcu_gen.ops.fixed_point import wrap32
 from mcu_gen.ops.fixed_point_functions import checked_log2
+from mcu_gen.ops.unary import has_scales
 
 
 def int16_output_scale_is_2_15(node: Node) -> Verdict:
     """in int16 the output scale is 1/32768 and both zero points are 0"""
     if node.x.dtype is not DType.INT16:
         return True, ""
-    scales_known = node.x.quant is not None and node.y.quant is not None
-    if not scales_known:
-        return False, f"{node.x.name} or {node.y.name} has no quantization"
+    if not has_scales(node):
+        return False, f"{node.x.name} or {node.y.name} has no per-tensor quantization"
     exact = node.type == "logistic"  # TANH takes what rounds to that power of two
     ok = node.y.s == 1 / 32768 if exact else checked_log2(node.y.s) == -15
     return ok and node.x.zp == 0 and node.y.zp == 0, f"the output scale is {node.y.s:g}"

@@ -16,11 +16,19 @@ def output_type_is_input_type(node: Node) -> Verdict:
     return node.y.dtype is node.x.dtype, f"input is {node.x.dtype.value}, output {node.y.dtype.value}"
 
 
+def has_scales(node: Node) -> bool:
+    """Whether input and output are integers with one scale above 0 each: what rules about scales presuppose."""
+    return all(
+        not t.dtype.is_float and t.quant is not None and t.quant.scale.size == 1 and 0 < t.s < float("inf")
+        for t in (node.x, node.y)
+    )
+
+
 def quantization_is_per_tensor(node: Node) -> Verdict:
-    """integer inputs and outputs have one scale and one zero point each"""
+    """integer inputs and outputs have one scale above 0 and one zero point each"""
     for t in (node.x, node.y):
-        if not t.dtype.is_float and (t.quant is None or t.quant.scale.size != 1):
-            return False, f"{t.name} has {0 if t.quant is None else t.quant.scale.size} scales"
+        if not t.dtype.is_float and (t.quant is None or t.quant.scale.size != 1 or not 0 < t.s < float("inf")):
+            return False, f"{t.name} has the scales {[] if t.quant is None else t.quant.scale.tolist()}"
     return True, ""
 
 
@@ -33,12 +41,10 @@ def int16_is_symmetric(node: Node) -> Verdict:
 
 
 def scales_are_comparable(node: Node) -> Verdict:
-    """scales are above 0 and finite, and input scale / output scale is below 2^30"""
-    if node.x.quant is None or node.y.quant is None or node.x.dtype.is_float or node.y.dtype.is_float:
+    """input scale / output scale is below 2^30"""
+    if not has_scales(node):
         return True, ""
-    x, y = node.x.s, node.y.s
-    ok = 0 < x < float("inf") and 0 < y < float("inf") and x / y < 2.0**30
-    return ok, f"they are {x:g} and {y:g}"
+    return node.x.s / node.y.s < 2.0**30, f"they are {node.x.s:g} and {node.y.s:g}"
 
 
 QUANTIZATION_RULES = (
