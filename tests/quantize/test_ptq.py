@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from mcu_gen.quantize.report import quantized_input
 from mcu_gen.quantize.rules import FIXED, SAME_SCALE, WEIGHTED
 from mcu_gen.run.oracle import run_litert
 from quantize.models import FloatNetwork, batch_normalized, classifier, every_operator
+from support.three_way import Case, run_three_ways
 
 MODELS: dict[str, tuple[Callable[[], bytes], float]] = {  # model, lowest SQNR in dB
     "classifier": (classifier, 20.0),
@@ -56,6 +59,16 @@ def test_litert_computes_the_same_bits(name: str, per_channel: bool, io: str) ->
         found = Executor(again).run(sample)
         for n, expected in zip(again.outputs, outputs, strict=True):
             np.testing.assert_array_equal(found[n], expected)
+
+
+def test_generated_c_computes_the_same_bits(tmp_path: Path) -> None:
+    """Whole quantized networks: the executor = LiteRT = C on the host with sanitizers."""
+    cases = []
+    for name in MODELS:
+        for io in ("int8", "float"):
+            written = write_tflite(quantized(name, io=io)[1])
+            cases.append(Case(f"{name} {io}", partial(bytes, written)))
+    assert run_three_ways(cases, tmp_path) == {}
 
 
 @pytest.mark.parametrize("method", METHODS)
