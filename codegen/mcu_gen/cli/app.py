@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 
 
-class Interrupted(McuGenError):
+class Interrupted(McuGenError):  # noqa: N818  (the user's wish, and no error)
     """The user pressed Ctrl-C (exit 130)."""
 
     exit_code = 130
