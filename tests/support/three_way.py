@@ -97,8 +97,14 @@ def _random(rng: np.random.Generator, t: Tensor) -> np.ndarray:
     return np.where(edge < 0.05, limits.min, np.where(edge > 0.95, limits.max, x)).astype(dtype)
 
 
-def prepare(cases: Sequence[Case]) -> tuple[list[Prepared], dict[str, str]]:
+def prepare(
+    cases: Sequence[Case], rewrite: Callable[[Graph], Graph] = lambda graph: graph
+) -> tuple[list[Prepared], dict[str, str]]:
     """Loads every case and computes it with the executor and with LiteRT.
+
+    Args:
+        cases: the table.
+        rewrite: applied to every graph before it is executed and planned (the passes).
 
     Returns:
         The cases that could be run, and failures: case name -> text.
@@ -110,7 +116,7 @@ def prepare(cases: Sequence[Case]) -> tuple[list[Prepared], dict[str, str]]:
     for case in cases:
         model = case.build()
         try:
-            graph = load_tflite(model, "case")
+            graph = rewrite(load_tflite(model, "case"))
         except Exception as error:
             failures[case.name] = f"cannot be loaded: {error}"
             continue
@@ -276,6 +282,7 @@ int main(int argc, char **argv) {{
                 }}
             }}
         }}
+        fflush(out); /* a later network may end the program */
     }}
     return fclose(out) == 0 ? 0 : 5;
 }}
@@ -360,9 +367,11 @@ def run_generated_c(folder: Path, builds: Sequence[Build]) -> dict[str, str]:
     return failures
 
 
-def run_three_ways(cases: Sequence[Case], folder: Path) -> dict[str, str]:
+def run_three_ways(
+    cases: Sequence[Case], folder: Path, rewrite: Callable[[Graph], Graph] = lambda graph: graph
+) -> dict[str, str]:
     """All three ways for a table of cases; failures by name (an empty dictionary is success)."""
-    ready, failures = prepare(cases)
+    ready, failures = prepare(cases, rewrite)
     builds, not_planned = host_builds(ready)
     return failures | not_planned | run_generated_c(folder, builds)
 

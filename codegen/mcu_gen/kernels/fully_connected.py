@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import bias_field, bounds_fields, constant, folded_bias
+from mcu_gen.kernels.common import MAX_ELEMENTS, bias_field, bounds_fields, constant, folded_bias, raster_lead
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
 from mcu_gen.ops import weights
 from mcu_gen.ops.fully_connected import weights_zero_point
@@ -25,6 +25,15 @@ class _FullyConnected(Kernel):
     def cost(self, node: Node, target: Target) -> int:
         del target
         return 6 * node.x.elements * node.input(1).shape[0] + 30 * node.y.elements
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        """Every output of a row reads the whole row."""
+        del target
+        if node.y.elements > MAX_ELEMENTS:
+            return {}
+        channels, depth = node.input(1).shape
+        rows = np.arange(node.x.elements // depth, dtype=np.int64) * depth
+        return {(0, 0): raster_lead(np.repeat(rows, channels) * node.x.dtype.size, node.y.dtype.size)}
 
 
 @kernel
