@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Tiling, Value, kernel
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.ops.leaky_relu import alpha_scaling
 from mcu_gen.ops.rectifier import rescaling
@@ -25,6 +25,9 @@ class Pointwise(Kernel):
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         return {(0, 0): 0}
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return Tiling("run", "count", node.x.shape[-1]) if node.x.shape else None
 
     def cost(self, node: Node, target: Target) -> int:
         return self.instructions * node.x.elements

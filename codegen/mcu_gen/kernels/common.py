@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node, Tensor
-from mcu_gen.kernels.contract import Array, CFloat, Value
+from mcu_gen.kernels.contract import Array, CFloat, Tiling, Value
 from mcu_gen.ops import spatial, weights
 from mcu_gen.ops.fixed_point import reduced_multiplier
 
@@ -31,6 +31,10 @@ def folded_bias(filters: np.ndarray, bias: np.ndarray | None, input_zero_point: 
     return folded
 
 
+#: Kernels whose parameters hold :func:`window_fields` run on any rectangle of a map.
+WINDOW = Tiling("window")
+
+
 def window_fields(node: Node) -> dict[str, Value]:
     """Fields of a parameter struct that describe a sliding window."""
     h, w = spatial.geometry(node)
@@ -42,6 +46,8 @@ def window_fields(node: Node) -> dict[str, Value]:
         "in_c": channels,
         "out_h": h.out,
         "out_w": w.out,
+        "in_pitch": w.size,
+        "out_pitch": w.out,
         "filter_h": h.taps,
         "filter_w": w.taps,
         "stride_h": h.stride,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node
-from mcu_gen.kernels.contract import Array, Call, InputList, Kernel, Out, kernel
+from mcu_gen.kernels.contract import Array, Call, InputList, Kernel, Out, Tiling, kernel
 from mcu_gen.ops.concatenation import concatenation_axis, rescaling_table
 from mcu_gen.targets import Target
 
@@ -33,6 +33,10 @@ class _Concatenation(Kernel):
             name = node.input(i).name
             leads[name] = max(leads.get(name, 0), lead)  # an input that occurs twice is needed until its last use
         return {(i, 0): leads[node.input(i).name] for i in range(len(sizes))}
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        channels = concatenation_axis(node) == len(node.y.shape) - 1
+        return Tiling("run", "rows") if channels else None  # a row is a pixel
 
     def cost(self, node: Node, target: Target) -> int:
         rows, sizes = layout(node)

@@ -85,6 +85,24 @@ class Call:
     args: tuple[Argument, ...] = (In(0), Out(0))
 
 
+@dataclass(frozen=True)
+class Tiling:
+    """How a kernel runs on a rectangle of its output, for fused segments.
+
+    Attributes:
+        kind: ``window`` (the parameters have the fields ``in_h, in_w, in_pitch, out_h, out_w, out_pitch, pad_top, pad_left``;
+            pitches are pixels from row to row), or ``run`` (pixels lie one behind the other; ``field`` counts them).
+        field: ``run``: the parameter to set, a plain number, or with ``indirect`` an array of one number.
+        per_pixel: ``run``: what the parameter counts for each pixel (1, or the channels).
+        indirect: the field is a ``const uint32_t *``.
+    """
+
+    kind: str
+    field: str = ""
+    per_pixel: int = 1
+    indirect: bool = False
+
+
 class Kernel:
     """What the files of ``kernels/`` define.  Instances are stateless."""
 
@@ -98,11 +116,6 @@ class Kernel:
     #: plan then has no step for the operator.  Where it is not (the input is a constant or a variable), the kernel is
     #: called and copies.
     alias: ClassVar[bool] = False
-
-    #: How it runs on a rectangle of its output, for fused segments: "" (not at all), "window" (the parameters have the fields
-    #: ``in_h, in_w, in_pitch, out_h, out_w, out_pitch, pad_top, pad_left``; pitches are pixels from row to row) or
-    #: "elements" (the parameter ``count`` is the number of elements, computed one by one in order).
-    tiling: ClassVar[str] = ""
 
     def rejects(self, node: Node, target: Target) -> str | None:
         """Why the kernel cannot serve ``node``, or None when it can (features are checked by the caller)."""
@@ -123,6 +136,11 @@ class Kernel:
         """
         del node, target
         return {}
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        """How ``node`` can be computed tile by tile; None where the kernel needs whole maps."""
+        del node, target
+        return None
 
     def cost(self, node: Node, target: Target) -> int:
         """Estimated instructions; the cheapest kernel that accepts a node is taken."""

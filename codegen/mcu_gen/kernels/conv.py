@@ -6,6 +6,7 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node, operator
 from mcu_gen.kernels.common import (
+    WINDOW,
     bias_field,
     bounds_fields,
     constant,
@@ -14,7 +15,7 @@ from mcu_gen.kernels.common import (
     window_fields,
     window_overlap,
 )
-from mcu_gen.kernels.contract import Array, Call, Kernel, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, Kernel, Tiling, Value, kernel
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
 
@@ -32,6 +33,9 @@ class _Convolution(Kernel):
     def cost(self, node: Node, target: Target) -> int:
         del target
         return 8 * operator(node.type).macs(node) + 30 * node.y.elements
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return WINDOW
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         del target

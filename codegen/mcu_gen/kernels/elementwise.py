@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.contract import Array, Call, CFloat, In, Kernel, Out, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, CFloat, In, Kernel, Out, Tiling, Value, kernel
 from mcu_gen.ops.binary import code_range, power_of_two_shifts, sum_scaling
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.ops.mul import product_scaling
@@ -91,6 +91,15 @@ class Elementwise(Kernel):
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         # an input that is not repeated is read at the place that is written, or after it
         return {(i, 0): 0 for i in (0, 1) if node.input(i).elements == node.y.elements}
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        loop = broadcast_loop(node.input(0).shape, node.input(1).shape)
+        channels = node.y.shape[-1] if node.y.shape else 0
+        if not loop.dims and loop.steps == (1, 1):
+            return Tiling("run", "inner", channels)
+        if len(loop.dims) == 1 and loop.inner == channels:  # one value per channel
+            return Tiling("run", "dims", 1, indirect=True)
+        return None
 
     def cost(self, node: Node, target: Target) -> int:
         return self.instructions * node.y.elements

@@ -6,7 +6,7 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node, operator
 from mcu_gen.kernels.common import MAX_ELEMENTS, constant, folded_bias, padded_columns, raster_lead, scaling_fields
-from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, Value, kernel
 from mcu_gen.ops import spatial, weights
 from mcu_gen.targets import Target
 
@@ -46,6 +46,9 @@ class Conv2DPointwiseS8Dsp(Kernel):
         full = pixels // PIXELS  # a last single pixel is written after everything has been read
         starts = np.arange(full + pixels % PIXELS, dtype=np.int64) * (PIXELS * depth)
         return {(0, 0): raster_lead(starts, PIXELS * channels)}
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return Tiling("run", "pixels")
 
     def cost(self, node: Node, target: Target) -> int:
         del target

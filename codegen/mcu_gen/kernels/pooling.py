@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import bounds_fields, window_fields, window_overlap
-from mcu_gen.kernels.contract import Call, Kernel, kernel
+from mcu_gen.kernels.common import WINDOW, bounds_fields, window_fields, window_overlap
+from mcu_gen.kernels.contract import Call, Kernel, Tiling, kernel
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
 
@@ -21,6 +21,9 @@ class _Pool(Kernel):
     def cost(self, node: Node, target: Target) -> int:
         del target
         return node.y.elements * (20 + 6 * node.int_attr("filter_h") * node.int_attr("filter_w"))
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return WINDOW
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         del target

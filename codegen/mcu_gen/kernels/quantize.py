@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.contract import Call, CFloat, Kernel, Value, kernel
+from mcu_gen.kernels.contract import Call, CFloat, Kernel, Tiling, Value, kernel
 from mcu_gen.ops import quantize, rectifier
 from mcu_gen.targets import Target
 
@@ -33,6 +33,9 @@ class Conversion(Kernel):
             return {}  # C lets only bytes share memory with another type
         growth = self.types[1].size - self.types[0].size
         return {(0, 0): max(0, growth * (node.x.elements - 1))}
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return Tiling("run", "count", node.x.shape[-1]) if node.x.shape else None
 
     def cost(self, node: Node, target: Target) -> int:
         return self.instructions * node.x.elements
