@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ def _case(name: str, dtype: str, to: str, inputs: Any = None, quick: bool = Fals
 _CODES = {"int8": [[ALL_INT8]], "uint8": [[ALL_UINT8]]}
 _HALVES = [[((np.arange(256) - 128) * 0.25).astype(np.float32)]]
 _EXTREMES = [[np.array([1e8, -1e8, 127.5, -128.5, 126.5, 0.49999997, -0.49999997, 8388609.0], np.float32)]]
+_BEYOND = [[np.array([1e30, -1e30, np.inf, -np.inf, np.nan, 3e6], np.float32)]]
 
 CASES = [
     *(
@@ -93,4 +95,12 @@ CASES = [
         for i, (x, y) in enumerate(scales)
     ),
     _case("rank 4", "float32", "int8", shape=(1, 3, 4, 5), y_scale=0.03),
+    # beyond int32 and at NaN LiteRT's conversion is undefined
+    *(
+        dataclasses.replace(
+            _case(f"float32 to {to} beyond int32", "float32", to, _BEYOND, shape=(6,), y_scale=1e-3, y_zero_point=9),
+            oracle=False,
+        )
+        for to in ("int8", "uint8", "int16")
+    ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,4 +68,6 @@ CASES = [
     _case("float32 far apart", (1, 3), "float32", inputs=[[np.array([[-200.0, 0.0, 88.0]], np.float32)]]),
     _case("float32 large", (1, 3), "float32", inputs=[[np.array([[1e30, 1e30, -1e30]], np.float32)]]),
     _case("float32 rank 4", (1, 3, 2, 5), "float32"),
+    # LiteRT aborts where the sum of a row reaches 512
+    dataclasses.replace(_case("int8 too flat for LiteRT", (2, 700), inputs=_same(9, 700, np.int8)), oracle=False),
 ]

@@ -22,6 +22,7 @@ from mcu_gen.kernels.elementwise import broadcast_loop
 from mcu_gen.ops.fixed_point_functions import exp_on_negative_values, one_over_one_plus
 from mcu_gen.ops.sigmoid_s16 import sigmoid_table
 from support.elementwise import ALL_INT8, ALL_UINT8, binary, unary
+from support.tflite_builder import ModelBuilder
 from support.three_way import Case, prepare
 
 _BATCH = 16
@@ -170,6 +171,25 @@ def test_softmax_agrees_with_litert(cases: list[Case]) -> None:
 @_SETTINGS
 def test_sums_and_products_agree_with_litert(cases: list[Case]) -> None:
     agree(cases)
+
+
+@pytest.mark.parametrize(("dtype", "axis"), [("int8", 0), ("int8", 1), ("uint8", 1)])
+def test_dequantize_of_weights_with_a_scale_per_channel(dtype: str, axis: int) -> None:
+    """Constants alone have that: models store weights in 8 bits; constant folding leaves no operator of it."""
+    shape = (3, 4)
+    n = shape[axis]
+    data = np.arange(12).reshape(shape).astype(dtype)
+
+    def build() -> bytes:
+        b = ModelBuilder()
+        zero_point = 0 if dtype == "int8" else np.arange(n)
+        b.tensor("w", shape, dtype, scale=np.geomspace(1e-3, 3, n), zero_point=zero_point, axis=axis, data=data)
+        b.tensor("v", shape, "float32").tensor("x", shape, "float32").tensor("y", shape, "float32")
+        b.op("DEQUANTIZE", ["w"], ["v"]).op("ADD", ["x", "v"], ["y"])
+        return b.inputs(["x"]).outputs(["y"]).build()
+
+    _, failures = prepare([Case("weights", build, [[np.zeros(shape, np.float32)]], tolerance=0.0)])
+    assert not failures
 
 
 @given(st.data())
