@@ -13,6 +13,7 @@ import numpy as np
 
 from mcu_gen.errors import UnsupportedModelError, UsageError
 from mcu_gen.graph import DType, Graph, Node, Op, QuantParams, Tensor, check
+from mcu_gen.ops.unary import round_away
 from mcu_gen.passes.fold_constants import fold_constants
 from mcu_gen.passes.fuse_activation import fuse_activation
 from mcu_gen.passes.remove_identities import remove_identities
@@ -107,7 +108,7 @@ def activation_params(r: Range) -> QuantParams:
 
 def encode(x: np.ndarray, quant: QuantParams) -> np.ndarray:
     """int8 codes of real numbers, rounded to nearest and saturated."""
-    codes = np.round(x.astype(np.float64) / quant.s) + quant.zp
+    codes = round_away(x.astype(np.float64) / quant.s) + quant.zp
     out: np.ndarray = np.clip(codes, -128, 127).astype(np.int8)
     return out
 
@@ -154,7 +155,7 @@ class _Quantizer:
                 self._add("quantize", (name,), (self.names[name],))
         for node in self.graph.nodes():
             self._convert(node)
-        for name in self.graph.outputs:
+        for name in dict.fromkeys(self.graph.outputs):
             if self.names.get(name, name) != name:
                 self._add("dequantize", (self.names[name],), (name,))
         self._verify()
@@ -216,9 +217,9 @@ class _Quantizer:
         scale = weight_scales(weights.data, bias, axis, self.options.per_channel, x.s)
         along = [1] * weights.data.ndim
         along[axis] = -1
-        codes = np.clip(np.round(weights.data / scale.astype(np.float64).reshape(along)), -127, 127).astype(np.int8)
+        codes = np.clip(round_away(weights.data / scale.astype(np.float64).reshape(along)), -127, 127).astype(np.int8)
         bias_scale = np.float32(x.s) * scale
-        bias_codes = np.round(bias / np.broadcast_to(bias_scale, bias.shape).astype(np.float64)).astype(np.int32)
+        bias_codes = round_away(bias / np.broadcast_to(bias_scale, bias.shape).astype(np.float64)).astype(np.int32)
         many = scale.size > 1
         zeros = np.zeros(scale.size, np.int64)
         w = Tensor(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import Executor, Graph, Tensor
+from mcu_gen.ops.unary import round_away
 
 #: Reported where there is no noise at all (a decibel figure cannot be infinite in JSON).
 PERFECT_DB = 150.0
@@ -105,6 +106,6 @@ def quantized_input(x: np.ndarray, tensor: Tensor) -> np.ndarray:
     """A float sample in the type of an input of the quantized model."""
     if tensor.dtype.is_float or tensor.quant is None:
         return x
-    codes = np.round(x.astype(np.float64) / tensor.s) + tensor.zp
+    codes = round_away(x.astype(np.float64) / tensor.s) + tensor.zp
     out: np.ndarray = np.clip(codes, *tensor.dtype.limits).astype(tensor.dtype.numpy)
     return out
