@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import mcu_gen.ops  # noqa: F401  registers the operators
 from mcu_gen.graph import DType, Graph, Node, Op, QuantParams, Tensor, TensorType, check, operator
-from mcu_gen.kernels import kernels
+from mcu_gen.kernels import kernels, select
 from mcu_gen.kernels.copy_bytes import keeps_bytes
 from mcu_gen.kernels.pad import levels, shortest_period
 from mcu_gen.kernels.strided import loops, sequential_lead
@@ -306,6 +306,19 @@ def test_computed_arguments_are_refused(op: str) -> None:
     computed = Tensor("where", (2,), DType.INT32)
     node = Node(Op("y", op, ("x", "where"), ("y",), attrs), (image, computed, computed), (image.replace(name="y"),))
     assert any("computed by the network" in reason for reason in check(node))
+
+
+def test_huge_tensors_are_judged_without_looking_at_every_element() -> None:
+    """A quarter of a gigabyte: predicates, cost and overlap stay cheap."""
+    resize = {"align_corners": False, "half_pixel_centers": False}
+    for node in (
+        node_of("transpose", (1 << 14, 1 << 14), [1, 0]),
+        strided_slice((1 << 28,), (slice(None, None, -1),)),
+        node_of("resize_nearest_neighbor", (1, 1, 1, 1), [1 << 14, 1 << 14], attrs=resize),
+    ):
+        kernel = select(node, HOST)
+        assert kernel.overlap(node, HOST) == {}
+        assert kernel.cost(node, HOST) > node.y.bytes
 
 
 def test_types_are_kept() -> None:

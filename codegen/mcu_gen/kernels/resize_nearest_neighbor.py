@@ -6,7 +6,7 @@ import numpy as np
 
 from mcu_gen.graph import Node
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
-from mcu_gen.kernels.strided import sequential_lead
+from mcu_gen.kernels.strided import MAX_RUNS, sequential_lead
 from mcu_gen.ops.resize_nearest_neighbor import source_rows_and_columns
 from mcu_gen.targets import Target
 
@@ -26,6 +26,8 @@ class ResizeNearestNeighbor(Kernel):
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         batches, height, width, channels = node.x.shape
+        if batches * node.y.shape[1] * node.y.shape[2] > MAX_RUNS:
+            return {}
         pixel = channels * node.x.dtype.size
         rows, columns = source_rows_and_columns(node)
         image = np.arange(batches, dtype=np.int64)[:, None, None] * (height * width)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from mcu_gen.ops.movement import View
+
+#: Copies of more runs are planned without overlap: no board holds them, and looking at every run takes memory here.
+MAX_RUNS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class Loops:
     def starts(self) -> np.ndarray:
         """Byte in the input at which each run starts, in the order of the output; flat int64 array."""
         return View(self.offset, self.dims, self.strides).indices().reshape(-1)
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are."""
+        return math.prod(self.dims)
 
     @property
     def is_identity(self) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mcu_gen.graph import Node
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
-from mcu_gen.kernels.strided import loops, sequential_lead
+from mcu_gen.kernels.strided import MAX_RUNS, loops, sequential_lead
 from mcu_gen.ops.movement import View
 from mcu_gen.ops.slice import slice_view
 from mcu_gen.ops.strided_slice import strided_slice_view
@@ -35,7 +35,7 @@ class StridedCopy(Kernel):
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         nest = loops(view_of(node), node.x.dtype.size)
-        return {(0, 0): sequential_lead(nest.starts(), nest.run)}
+        return {(0, 0): sequential_lead(nest.starts(), nest.run)} if nest.runs <= MAX_RUNS else {}
 
     def cost(self, node: Node, target: Target) -> int:
         run = loops(view_of(node), node.x.dtype.size).run
