@@ -1,0 +1,181 @@
+"""Rows and columns of all tensors of the segments that end at one operator, for one way to cut its output.
+
+Everything is built from the last operator backwards and does not depend on where the segment begins, so that the search
+over all beginnings costs one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from mcu_gen.plan.stretch import Stretch
+from mcu_gen.plan.tiles import Reach, Rows, deadlines, in_memory, latest, propagate
+
+#: [lo, hi) per step, int64 arrays.
+Ranges = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class End:
+    """The operator at which segments end, and how far back they can reach."""
+
+    stretch: Stretch
+    last: int
+    #: the first operator of the longest segment; last + 1 when there is none
+    first: int
+    #: why it cannot begin earlier
+    reason: str
+
+    @classmethod
+    def at(cls, stretch: Stretch, last: int) -> End:
+        for position in range(last, -1, -1):
+            site = stretch.sites[position]
+            reason = None
+            if site.reason is not None:
+                reason = f"layer {site.task.node.name}: {site.reason}"
+            elif position < last and stretch.dies[site.out.name] > last:
+                reason = f"tensor {site.out.name} is used after the segment"
+            elif position < last and not stretch.readers[site.out.name]:
+                reason = f"nobody reads tensor {site.out.name}"
+            if reason is not None:
+                return cls(stretch, last, position + 1, reason)
+        return cls(stretch, last, 0, "it is the first layer")
+
+    @property
+    def output(self) -> str:
+        return self.stretch.sites[self.last].out.name
+
+    def names(self) -> Iterator[str]:
+        """Outputs of the operators from the one before the last back to the first."""
+        for position in range(self.last - 1, self.first - 1, -1):
+            yield self.stretch.sites[position].out.name
+
+    def readers(self, name: str, first: int = -1) -> Iterator[tuple[str, Reach, Reach]]:
+        """Who reads a tensor from operator ``first`` on: the reader's output, needs along rows and along columns."""
+        for position in self.stretch.readers[name]:
+            if max(first, self.first) <= position <= self.last:
+                site = self.stretch.sites[position]
+                for read in site.reads:
+                    if read.name == name:
+                        yield site.out.name, read.rows, read.columns
+
+    def border(self, first: int) -> list[str]:
+        """Tensors from outside that the segment reads when it starts at ``first``."""
+        names = [r.name for s in self.stretch.sites[first : self.last + 1] for r in s.reads]
+        return [n for n in dict.fromkeys(names) if self.stretch.born[n] < first]
+
+
+class Columns:
+    """Columns of every tensor inside for an output that is cut every ``tile_w`` columns."""
+
+    def __init__(self, end: End, tile_w: int) -> None:
+        self.end = end
+        width = end.stretch.graph.tensors[end.output].shape[2]
+        starts = np.arange(0, width, tile_w, dtype=np.int64)
+        self.count = len(starts)
+        self.x: dict[str, Ranges] = {end.output: (starts, np.minimum(starts + tile_w, width))}
+        for name in end.names():
+            self.x[name] = self.needed(name)
+        #: columns of the widest tile, and of all tiles together
+        self.widest = {n: int((hi - lo).max()) for n, (lo, hi) in self.x.items()}
+        self.total = {n: int((hi - lo).sum()) for n, (lo, hi) in self.x.items()}
+
+    def needed(self, name: str, first: int = -1) -> Ranges:
+        """Columns of a tensor that its readers inside need, tile by tile."""
+        needs = [(columns, *self.x[reader]) for reader, _, columns in self.end.readers(name, first) if reader in self.x]
+        return propagate(needs, self.count, self.end.stretch.graph.tensors[name].shape[2])
+
+
+class RowTiles:
+    """Rows of every tensor inside when each tile of ``tile_h`` output rows computes all that it needs."""
+
+    keep = False
+
+    def __init__(self, end: End, tile_h: int) -> None:
+        self.end = end
+        height = end.stretch.graph.tensors[end.output].shape[1]
+        starts = np.arange(0, height, tile_h, dtype=np.int64)
+        self.count = len(starts)
+        self.y: dict[str, Ranges] = {end.output: (starts, np.minimum(starts + tile_h, height))}
+        for name in end.names():
+            self.y[name] = self.needed(name)
+        #: rows of the largest patch, rows computed in all steps, most rows kept between steps, all rows kept
+        self.most = {n: int((hi - lo).max()) for n, (lo, hi) in self.y.items()}
+        self.computed = {n: int((hi - lo).sum()) for n, (lo, hi) in self.y.items()}
+        self.kept_most = dict.fromkeys(self.y, 0)
+        self.kept_total = dict.fromkeys(self.y, 0)
+
+    def fresh(self, name: str) -> Ranges:
+        """Rows that each step computes."""
+        return self.y[name]
+
+    def needed(self, name: str, first: int = -1) -> Ranges:
+        """Rows of a tensor that its readers inside need, step by step."""
+        needs = [(rows, *self.fresh(reader)) for reader, rows, _ in self.end.readers(name, first) if reader in self.y]
+        return propagate(needs, self.count, self.end.stretch.graph.tensors[name].shape[1])
+
+    def streamed(self, name: str) -> Ranges | None:
+        """Rows of a streamed input in memory at every step; None where rows would have to be pushed twice."""
+        del name
+        return None
+
+
+class RowSchedule:
+    """Rows of every tensor inside when rows that steps share are kept.
+
+    ``phases`` steps make a tile of ``tile_h`` output rows; the rows of the other tensors are spread over them.
+    """
+
+    keep = True
+
+    def __init__(self, end: End, tile_h: int, phases: int) -> None:
+        self.end, self.pace = end, Fraction(tile_h, phases)
+        height = end.stretch.graph.tensors[end.output].shape[1]
+        self.times = {end.output: np.arange(height, dtype=np.int64) // tile_h * phases}
+        self.rate = {end.output: Fraction(1)}
+        names = list(end.names())
+        for name in [*names, *(n for n in end.border(end.first) if n in end.stretch.graph.inputs)]:
+            self._schedule(name)
+        self.begin = min(int(t[0]) for t in self.times.values())
+        self.count = int(self.times[end.output][-1]) + 1 - self.begin
+        steps = np.arange(self.begin, self.begin + self.count)
+        hi = np.searchsorted(self.times[end.output], steps, side="right").astype(np.int64)
+        self.y: dict[str, Ranges] = {end.output: (np.concatenate([[0], hi[:-1]]), hi)}
+        for name in names:
+            self.y[name] = self._in_memory(name)
+        self.most, self.computed, self.kept_most, self.kept_total = {}, {}, {}, {}
+        for name, (lo, hi) in self.y.items():
+            a, b = self.fresh(name)
+            kept = np.maximum(0, hi[:-1] - np.maximum(lo[1:], lo[:-1]))
+            self.most[name] = int((hi - lo).max())
+            self.computed[name] = int((b - a).sum())
+            self.kept_most[name] = int(kept.max()) if len(kept) else 0
+            self.kept_total[name] = int(kept.sum())
+
+    def _schedule(self, name: str) -> None:
+        readers = [(rows, reader) for reader, rows, _ in self.end.readers(name)]
+        self.rate[name] = max(self.rate[reader] * rows.rate for rows, reader in readers)
+        due = deadlines(
+            self.end.stretch.graph.tensors[name].shape[1], [(rows, self.times[reader]) for rows, reader in readers]
+        )
+        self.times[name] = latest(due, self.rate[name] * self.pace)
+
+    def _in_memory(self, name: str) -> Ranges:
+        needs = [(rows, Rows(*self.y[reader])) for reader, rows, _ in self.end.readers(name) if reader in self.y]
+        rows = in_memory(self.times[name], needs, self.begin, self.count)
+        return rows.lo, rows.hi
+
+    def fresh(self, name: str) -> Ranges:
+        return Rows(*self.y[name]).fresh()
+
+    def needed(self, name: str, first: int = -1) -> Ranges:
+        """Rows of a tensor at the border that its readers inside read, step by step."""
+        needs = [(rows, *self.fresh(reader)) for reader, rows, _ in self.end.readers(name, first) if reader in self.y]
+        return propagate(needs, self.count, self.end.stretch.graph.tensors[name].shape[1])
+
+    def streamed(self, name: str) -> Ranges | None:
+        return self._in_memory(name) if name in self.times else None

@@ -1,0 +1,328 @@
+"""Segments: what a cut costs in memory and arithmetic, and the segment with its buffers when it is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from mcu_gen.plan.axes import Columns, End, Ranges, RowSchedule, RowTiles
+from mcu_gen.plan.liveness import align, extent
+from mcu_gen.plan.types import Buffer, Overlap, Segment, TileTensor
+
+#: Bytes of the counters of a segment whose input is streamed.
+STATE_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the output of a segment is cut into tiles.
+
+    Attributes:
+        tile_h, tile_w: rows and columns of the output per tile.
+        phases: vertical steps per tile, over which the operators above spread their rows (1 without line buffers).
+        keep: rows that tiles share are kept in line buffers, otherwise they are computed again.
+    """
+
+    tile_h: int
+    tile_w: int
+    phases: int = 1
+    keep: bool = True
+
+
+@dataclass(frozen=True)
+class Option:
+    """One segment that a plan may take, and its price."""
+
+    first: int
+    last: int
+    cut: Cut
+    streamed: str | None
+    #: tensors whose patch stays in memory
+    resident: frozenset[str]
+    #: no packing of the buffers that live in the segment takes less
+    bytes: int
+    macs: Fraction
+    extra_macs: Fraction
+    copied: int
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Memory of a tensor inside a segment: aligned bytes and lifetime."""
+
+    name: str
+    patch: int
+    halo: int
+    copied: int
+    born: int
+    dies: int
+
+
+class Family:
+    """All segments that end at one operator and are cut in one way."""
+
+    def __init__(self, end: End, cut: Cut, rows: RowTiles | RowSchedule, columns: Columns) -> None:
+        assert rows.keep == cut.keep
+        self.end, self.cut, self.rows, self.columns = end, cut, rows, columns
+        self.stretch = end.stretch
+        self.parts: dict[str, _Part] = {}
+        self.macs: dict[str, Fraction] = {}
+        self.extra: dict[str, Fraction] = {}
+        for position in range(end.last, end.first - 1, -1):
+            site = self.stretch.sites[position]
+            name = site.out.name
+            done = rows.computed[name] * columns.total[name]
+            self.macs[name] = site.macs_per_pixel * done
+            self.extra[name] = site.macs_per_pixel * (done - site.out.shape[1] * site.out.shape[2])
+            if position == end.last:
+                continue
+            row_bytes = self.stretch.row_bytes(name)
+            self.parts[name] = _Part(
+                name,
+                align(rows.most[name] * columns.widest[name] * self.stretch.pixel_bytes(name)),
+                align(rows.kept_most[name] * row_bytes),
+                2 * rows.kept_total[name] * row_bytes,
+                position,
+                self.stretch.dies[name],
+            )
+        self.in_place = dict(self._in_place())
+
+    def _in_place(self) -> Iterator[tuple[int, tuple[str, str]]]:
+        """Position -> (input, output) where an elementwise operator may write over a patch that dies with it."""
+        for position in range(self.end.first, self.end.last):
+            task = self.stretch.sites[position].task
+            below = task.node.y.name
+            if not self.stretch.sites[position].run or self.parts[below].halo:
+                continue
+            for read in self.stretch.sites[position].reads:
+                above = self.parts.get(read.name)
+                if above is None or above.halo or above.dies != position or task.leads.get((read.name, below)) != 0:
+                    continue
+                same = zip(
+                    (*self.rows.y[read.name], *self.columns.x[read.name]),
+                    (*self.rows.y[below], *self.columns.x[below]),
+                    strict=True,
+                )
+                if all(np.array_equal(a, b) for a, b in same):
+                    yield position, (read.name, below)
+                    break
+
+    def lead(self, first: int) -> tuple[str, int] | None:
+        """An input that lies whole and dies with the segment, and how far the output must start below it.
+
+        The output may take the place of rows that no later step reads.
+        """
+        if self.columns.count > 1:
+            return None
+        last, stretch = self.end.last, self.stretch
+        direct = {r.name for r in stretch.sites[last].reads}
+        pinned = {n for n in self.end.border(first) if stretch.dies[n] != max(stretch.readers[n])}
+        candidates = [n for n in self.end.border(first) if stretch.dies[n] <= last and n not in direct | pinned]
+        if not candidates:
+            return None
+        name = max(candidates, key=lambda n: stretch.size[n])
+        lo, hi = self.rows.needed(name, first)
+        needed = np.where(hi > lo, lo, stretch.graph.tensors[name].shape[1])
+        later = np.minimum.accumulate(needed[::-1])[::-1][1:] * stretch.row_bytes(name)
+        written = self.rows.y[self.end.output][1][:-1] * stretch.row_bytes(self.end.output)
+        read_on = np.flatnonzero(later < stretch.graph.tensors[name].bytes)
+        lead = int((written[read_on] - later[read_on]).max()) if len(read_on) else 0
+        return name, max(0, lead)
+
+    def streamable(self, first: int) -> str | None:
+        """The graph input that may be streamed into the segment from ``first`` on."""
+        if first != 0 or not self.rows.keep:
+            return None
+        prog, stretch = self.stretch.prog, self.stretch
+        for name in self.end.border(0):
+            storage = prog.storages[name]
+            inside = stretch.dies[name] <= self.end.last and stretch.readers[name]
+            if storage.kind == "input" and not storage.is_output and inside and self.rows.streamed(name) is not None:
+                return name
+        return None
+
+    def streamed_patch(self, name: str) -> tuple[int, int]:
+        """Bytes of the patch of a streamed input, and bytes moved within it."""
+        ranges = self.rows.streamed(name)
+        assert ranges is not None
+        lo, hi = ranges
+        kept = np.maximum(0, hi[:-1] - np.maximum(lo[1:], lo[:-1]))
+        row_bytes = self.stretch.row_bytes(name)
+        return int((hi - lo).max()) * row_bytes, int(kept[lo[1:] > lo[:-1]].sum()) * row_bytes
+
+    def options(self, *, stream: bool, keep_input: bool) -> Iterator[Option]:
+        """All segments of the family: one per beginning, and one more where the input can be streamed."""
+        for first in range(self.end.last, self.end.first - 1, -1):
+            if keep_input and (first < self.end.last or self.columns.count * self.rows.count > 1):
+                yield self.option(first, None)
+            streamed = self.streamable(first) if stream else None
+            if streamed is not None:
+                yield self.option(first, streamed)
+
+    def option(self, first: int, streamed: str | None, limit: int | None = None) -> Option:
+        """The segment from ``first`` on.
+
+        Patches stay in memory where that lowers the peak; with a ``limit`` also where it saves copies and still fits.
+        """
+        stretch, last = self.stretch, self.end.last
+        names = [stretch.sites[p].out.name for p in range(first, last)]
+        parts = [self.parts[n] for n in names]
+        copied = 0
+        held = stretch.alive_at_entry(first)
+        out = stretch.size[self.end.output]
+        if streamed is not None:
+            patch, copied = self.streamed_patch(streamed)
+            held += align(patch) - stretch.size[streamed] + align(STATE_BYTES)
+        over = self.lead(first) if streamed is None or len(self.end.border(first)) > 1 else None
+        if over is not None and over[0] != streamed:
+            size = stretch.size[over[0]]
+            held += extent(out, [(align(over[1]), size)]) - size
+        else:
+            held += out
+        alive = [align(stretch.sites[p].task.scratch) for p in range(first, last + 1)]
+        for part in parts:
+            held += part.halo
+            for position in range(part.born, part.dies + 1):
+                alive[position - first] += part.patch
+        for position, (above, below) in self.in_place.items():
+            if position >= first and above in self.parts and self.parts[above].born >= first:
+                alive[position - first] -= min(self.parts[above].patch, self.parts[below].patch)
+        resident, held, peak = self._stay(parts, held, alive, limit)
+        return Option(
+            first,
+            last,
+            self.cut,
+            streamed,
+            frozenset(resident),
+            held + peak,
+            sum((self.macs[n] for n in (*names, self.end.output)), Fraction(0)),
+            sum((self.extra[n] for n in (*names, self.end.output)), Fraction(0)),
+            copied + sum(p.copied // (2 if p.name in resident else 1) for p in parts),
+        )
+
+    def _stay(self, parts: list[_Part], held: int, alive: list[int], limit: int | None) -> tuple[set[str], int, int]:
+        """Tensors whose patch stays in memory instead of being filled from a line buffer, the bytes that then live
+        through the whole segment, and the most that live besides them.
+
+        Greedy: at the peak the tensor whose line buffer and patch together save most; the best prefix counts.
+        """
+        resident: set[str] = set()
+        best = (held + max(alive), 0)
+        if self.columns.count > 1:
+            return resident, held, max(alive)
+        first = self.end.last - len(alive) + 1
+        chosen: list[_Part] = []
+        left = [p for p in parts if p.halo]
+        states = [(held, list(alive))]
+        while left:
+            held, alive = states[-1]
+            top = max(range(len(alive)), key=alive.__getitem__) + first
+            at_top = [p for p in left if p.born <= top <= p.dies]
+            if not at_top:
+                break
+            part = max(at_top, key=lambda p: (p.halo, -p.patch))
+            left.remove(part)
+            chosen.append(part)
+            states.append(_settled(part, held, alive, first))
+            best = min(best, (states[-1][0] + max(states[-1][1]), len(chosen)))
+        resident = {p.name for p in chosen[: best[1]]}
+        held, alive = states[best[1]]
+        if limit is not None:
+            for part in sorted((p for p in parts if p.halo and p.name not in resident), key=lambda p: -p.copied):
+                trial = _settled(part, held, alive, first)
+                if trial[0] + max(trial[1]) <= limit:
+                    resident.add(part.name)
+                    held, alive = trial
+        return resident, held, max(alive)
+
+    def segment(self, option: Option) -> Segment:
+        """The segment of an option."""
+        stretch, inside = self.stretch, range(option.first, option.last)
+        tensors: dict[str, TileTensor] = {}
+        full = [(0, stretch.graph.tensors[n].shape[2]) for n in [option.streamed] if n] * self.columns.count
+        begin = self._begin(option)
+        for name in self.end.border(option.first):
+            if name == option.streamed:
+                ranges = self.rows.streamed(name)
+                assert ranges is not None
+                patch = self.streamed_patch(name)[0]
+                tensors[name] = TileTensor(name, False, _pairs(ranges)[begin:], tuple(full), True, patch, 0, True)
+            else:
+                rows, columns = self.rows.needed(name, option.first), self.columns.needed(name, option.first)
+                tensors[name] = TileTensor(name, True, _pairs(rows)[begin:], _pairs(columns), False, 0, 0)
+        for name in [stretch.sites[p].out.name for p in inside]:
+            patch = self.rows.most[name] * self.columns.widest[name] * stretch.pixel_bytes(name)
+            stays = name in option.resident
+            halo = 0 if stays else self.rows.kept_most[name] * stretch.row_bytes(name)
+            y, x = _pairs(self.rows.y[name])[begin:], _pairs(self.columns.x[name])
+            tensors[name] = TileTensor(name, False, y, x, self.rows.keep, patch, halo, stays)
+        out = self.end.output
+        tensors[out] = TileTensor(out, True, _pairs(self.rows.y[out])[begin:], _pairs(self.columns.x[out]), False, 0, 0)
+        return Segment(
+            first=option.first,
+            last=option.last,
+            tile_h=self.cut.tile_h,
+            tile_w=self.cut.tile_w,
+            n_y=self.rows.count - begin,
+            n_x=self.columns.count,
+            keep_rows=self.cut.keep,
+            streamed=option.streamed,
+            tensors=tensors,
+            macs=int(option.macs),
+            extra_macs=int(option.extra_macs),
+            copied_bytes=option.copied,
+        )
+
+    def _begin(self, option: Option) -> int:
+        """Steps at the front in which nothing of the segment happens (they belong to longer segments)."""
+        if not self.rows.keep:
+            return 0
+        names = [self.stretch.sites[p].out.name for p in range(option.first, option.last + 1)]
+        ranges = [self.rows.y[n] for n in names]
+        if option.streamed is not None:
+            streamed = self.rows.streamed(option.streamed)
+            assert streamed is not None
+            ranges.append(streamed)
+        return min(int(np.argmax(hi > 0)) for _, hi in ranges)
+
+    def buffers(self, option: Option, index: int, steps: int) -> tuple[list[Buffer], list[Overlap], Mapping[str, str]]:
+        """Buffers of the segment besides the whole tensors, overlaps that it allows, and names of line buffers."""
+        found: list[Buffer] = []
+        segment = self.segment(option)
+        for tile in segment.tensors.values():
+            if tile.whole:
+                continue
+            part = self.parts.get(tile.name)
+            first, last = (part.born, part.dies) if part is not None else (-1, option.last)
+            if tile.resident:
+                first, last = (-1 if tile.name == option.streamed else option.first), option.last
+            kind = "input" if tile.name == option.streamed else "patch"
+            found.append(Buffer(tile.name, tile.patch_bytes, first, last, kind))
+            if tile.halo_bytes:
+                found.append(Buffer(f"{tile.name}.halo", tile.halo_bytes, option.first, option.last, "halo"))
+        if option.streamed is not None:
+            found.append(Buffer(f"segment{index}.state", STATE_BYTES, -1, steps, "state"))
+        overlaps = [
+            Overlap(above, below, 0)
+            for position, (above, below) in self.in_place.items()
+            if position >= option.first and self.parts[above].born >= option.first
+        ]
+        over = self.lead(option.first)
+        if over is not None and over[0] != option.streamed:
+            overlaps.append(Overlap(over[0], self.end.output, over[1]))
+        return found, overlaps, {}
+
+
+def _settled(part: _Part, held: int, alive: list[int], first: int) -> tuple[int, list[int]]:
+    """Bytes held and alive when the patch of ``part`` stays."""
+    after = list(alive)
+    for position in range(part.born, part.dies + 1):
+        after[position - first] -= part.patch
+    return held + part.patch - part.halo, after
+
+
+def _pairs(ranges: Ranges) -> tuple[tuple[int, int], ...]:
+    return tuple((int(a), int(b)) for a, b in zip(*ranges, strict=True))

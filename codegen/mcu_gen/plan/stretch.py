@@ -1,0 +1,145 @@
+"""What a program looks like to the search for segments: its operators in order, what is tileable, what lives when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from mcu_gen.graph import Graph, Tensor, operator
+from mcu_gen.plan.liveness import Program, Task, align, extent
+from mcu_gen.plan.tiles import Reach, reach
+from mcu_gen.targets import Target
+
+
+@dataclass(frozen=True)
+class Read:
+    """A tensor that an operator reads, with what it needs of it along rows and columns."""
+
+    name: str
+    rows: Reach
+    columns: Reach
+
+
+@dataclass(frozen=True)
+class Site:
+    """An operator at its place in the order."""
+
+    task: Task
+    #: why it cannot run on tiles, or None
+    reason: str | None
+    reads: tuple[Read, ...] = ()
+    #: multiply-accumulates per output pixel
+    macs_per_pixel: Fraction = Fraction(0)
+    #: its kernel computes the pixels one after the other
+    run: bool = False
+
+    @property
+    def out(self) -> Tensor:
+        return self.task.node.y
+
+
+@dataclass
+class Stretch:
+    """A program in a fixed order."""
+
+    graph: Graph
+    prog: Program
+    target: Target
+    order: tuple[int, ...]
+    sites: list[Site] = field(default_factory=list)
+    #: storage -> position of its producer (-1: input or variable) and of its last use (count: outputs, variables)
+    born: dict[str, int] = field(default_factory=dict)
+    dies: dict[str, int] = field(default_factory=dict)
+    readers: dict[str, list[int]] = field(default_factory=dict)
+    size: dict[str, int] = field(default_factory=dict)
+
+    def __init__(self, graph: Graph, prog: Program, target: Target, order: Sequence[int]) -> None:
+        self.graph, self.prog, self.target, self.order = graph, prog, target, tuple(order)
+        tasks = [prog.tasks[i] for i in self.order]
+        self.size = {n: align(s.bytes) for n, s in prog.storages.items()}
+        self.born = {n: -1 if s.is_input or s.is_variable else len(tasks) for n, s in prog.storages.items()}
+        self.dies = {n: len(tasks) if s.is_output or s.is_variable else -1 for n, s in prog.storages.items()}
+        self.readers = {n: [] for n in prog.storages}
+        for position, task in enumerate(tasks):
+            for name in task.writes:
+                self.born[name] = min(self.born[name], position)
+            for name in (*task.reads, *task.writes):
+                self.dies[name] = max(self.dies[name], position)
+            for name in task.reads:
+                self.readers[name].append(position)
+        self.shared = set(prog.aliases) | set(prog.aliases.values())
+        self.sites = [self._site(task) for task in tasks]
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    def _site(self, task: Task) -> Site:
+        node = task.node
+        reason = self._refuses(task)
+        if reason is not None:
+            return Site(task, reason)
+        reads: list[Read] = []
+        for index, tensor in enumerate(node.inputs):
+            if tensor is None or (tensor.is_constant and not tensor.variable):
+                continue
+            rows, columns = reach(node, index, 1), reach(node, index, 2)
+            if rows is None or columns is None:
+                along = "rows" if rows is None else "columns"
+                return Site(task, f"{node.type} needs all {along} of {tensor.name}")
+            reads.append(Read(tensor.name, rows, columns))
+        pixels = node.y.shape[1] * node.y.shape[2]
+        tiling = task.kernel.tiling(node, self.target)
+        run = tiling is not None and tiling.kind == "run"
+        return Site(task, None, tuple(reads), Fraction(operator(node.type).macs(node), pixels), run)
+
+    def _refuses(self, task: Task) -> str | None:
+        """Why an operator cannot be part of any segment."""
+        node = task.node
+        if len(node.outputs) != 1:
+            return f"{node.type} has {len(node.outputs)} outputs"
+        if task.kernel.tiling(node, self.target) is None:
+            return f"kernel {task.kernel.name} does not run on tiles"
+        if task.stateful:
+            return "it reads or writes a variable"
+        for t in (*(t for t in node.inputs if t is not None and not t.is_constant), node.y):
+            if len(t.shape) != 4 or t.shape[0] != 1:
+                return f"{t.name} has shape {list(t.shape)}, not [1, height, width, channels]"
+            if t.name in self.shared:
+                return f"{t.name} shares its storage with another tensor"
+        if not any(t is not None and not t.is_constant for t in node.inputs):
+            return "it reads constants only"
+        return None
+
+    def row_bytes(self, name: str) -> int:
+        """Bytes of a full-width row of a [1, H, W, C] tensor."""
+        t = self.graph.tensors[name]
+        return t.bytes // t.shape[1]
+
+    def pixel_bytes(self, name: str) -> int:
+        t = self.graph.tensors[name]
+        return t.bytes // (t.shape[1] * t.shape[2])
+
+    def alive_at_entry(self, position: int) -> int:
+        """Bytes of what was there before the operator at ``position`` and is still needed."""
+        return sum(self.size[n] for n, born in self.born.items() if born < position <= self.dies[n])
+
+    def layer_bytes(self, position: int) -> int:
+        """Bytes that the operator at ``position`` needs when it runs as a whole, with all that lives around it."""
+        task = self.sites[position].task
+        total = self.alive_at_entry(position) + align(task.scratch)
+        outs = [n for n in task.writes if self.born[n] == position]
+        total += sum(self.size[n] for n in outs)
+        pairs = {
+            (above, below): lead
+            for (above, below), lead in task.leads.items()
+            if above != below and self.dies[above] == position and below in outs
+        }
+        if len(outs) == 1 and pairs:
+            out = self.size[outs[0]]
+            under = [(align(lead), self.size[above]) for (above, _), lead in pairs.items()]
+            total -= out + sum(size for _, size in under) - extent(out, under)
+        elif pairs:
+            above = {a for a, _ in pairs}
+            total -= min(sum(self.size[a] for a in above), sum(self.size[n] for n in outs))
+        return total
