@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -44,8 +43,8 @@ class Option:
     resident: frozenset[str]
     #: no packing of the buffers that live in the segment takes less
     bytes: int
-    macs: Fraction
-    extra_macs: Fraction
+    macs: int
+    extra_macs: int
     copied: int
 
 
@@ -69,14 +68,14 @@ class Family:
         self.end, self.cut, self.rows, self.columns = end, cut, rows, columns
         self.stretch = end.stretch
         self.parts: dict[str, _Part] = {}
-        self.macs: dict[str, Fraction] = {}
-        self.extra: dict[str, Fraction] = {}
+        self.macs: dict[str, int] = {}
+        self.extra: dict[str, int] = {}
         for position in range(end.last, end.first - 1, -1):
             site = self.stretch.sites[position]
             name = site.out.name
             done = rows.computed[name] * columns.total[name]
-            self.macs[name] = site.macs_per_pixel * done
-            self.extra[name] = site.macs_per_pixel * (done - site.out.shape[1] * site.out.shape[2])
+            self.macs[name] = int(site.macs_per_pixel * done)
+            self.extra[name] = self.macs[name] - int(site.macs_per_pixel * (site.out.shape[1] * site.out.shape[2]))
             if position == end.last:
                 continue
             row_bytes = self.stretch.row_bytes(name)
@@ -110,7 +109,7 @@ class Family:
                     yield position, (read.name, below)
                     break
 
-    def lead(self, first: int) -> tuple[str, int] | None:
+    def lead(self, first: int, streamed: str | None) -> tuple[str, int] | None:
         """An input that lies whole and dies with the segment, and how far the output must start below it.
 
         The output may take the place of rows that no later step reads.
@@ -120,7 +119,8 @@ class Family:
         last, stretch = self.end.last, self.stretch
         direct = {r.name for r in stretch.sites[last].reads}
         pinned = {n for n in self.end.border(first) if stretch.dies[n] != max(stretch.readers[n])}
-        candidates = [n for n in self.end.border(first) if stretch.dies[n] <= last and n not in direct | pinned]
+        excluded = direct | pinned | {streamed}
+        candidates = [n for n in self.end.border(first) if stretch.dies[n] <= last and n not in excluded]
         if not candidates:
             return None
         name = max(candidates, key=lambda n: stretch.size[n])
@@ -153,14 +153,33 @@ class Family:
         row_bytes = self.stretch.row_bytes(name)
         return int((hi - lo).max()) * row_bytes, int(kept[lo[1:] > lo[:-1]].sum()) * row_bytes
 
-    def options(self, *, stream: bool, keep_input: bool) -> Iterator[Option]:
-        """All segments of the family: one per beginning, and one more where the input can be streamed."""
-        for first in range(self.end.last, self.end.first - 1, -1):
-            if keep_input and (first < self.end.last or self.columns.count * self.rows.count > 1):
-                yield self.option(first, None)
-            streamed = self.streamable(first) if stream else None
+    def options(self, *, stream: bool, whole: bool, ceiling: int) -> Iterator[Option]:
+        """The segments of the family: one per beginning, and one more where the input can be streamed.
+
+        Args:
+            stream, whole: with the input streamed, with it whole in memory.
+            ceiling: options above so many bytes are of no use.
+        """
+        last = self.end.last
+        floor, alive = 0, np.zeros(last - self.end.first + 1, np.int64)
+        for first in range(last, self.end.first - 1, -1):
+            part = self.parts.get(self.stretch.sites[first].out.name)
+            if part is not None:
+                floor += min(part.halo, part.patch) if self.columns.count == 1 else part.halo
+                if not part.halo or self.columns.count > 1:
+                    alive[part.born - self.end.first : part.dies - self.end.first + 1] += part.patch
+            if floor + int(alive.max()) // 2 > ceiling:  # in place two patches may be one
+                break
+            tiles = self.columns.count * self.rows.count
+            if whole and first < last and tiles > 1:
+                option = self.option(first, None)
+                if option.bytes <= ceiling:
+                    yield option
+            streamed = self.streamable(first) if stream and first == 0 else None
             if streamed is not None:
-                yield self.option(first, streamed)
+                option = self.option(first, streamed)
+                if option.bytes <= ceiling:
+                    yield option
 
     def option(self, first: int, streamed: str | None, limit: int | None = None) -> Option:
         """The segment from ``first`` on.
@@ -171,13 +190,13 @@ class Family:
         names = [stretch.sites[p].out.name for p in range(first, last)]
         parts = [self.parts[n] for n in names]
         copied = 0
-        held = stretch.alive_at_entry(first)
+        held = stretch.entry[first]
         out = stretch.size[self.end.output]
         if streamed is not None:
             patch, copied = self.streamed_patch(streamed)
             held += align(patch) - stretch.size[streamed] + align(STATE_BYTES)
-        over = self.lead(first) if streamed is None or len(self.end.border(first)) > 1 else None
-        if over is not None and over[0] != streamed:
+        over = self.lead(first, streamed)
+        if over is not None:
             size = stretch.size[over[0]]
             held += extent(out, [(align(over[1]), size)]) - size
         else:
@@ -188,9 +207,10 @@ class Family:
             for position in range(part.born, part.dies + 1):
                 alive[position - first] += part.patch
         for position, (above, below) in self.in_place.items():
-            if position >= first and above in self.parts and self.parts[above].born >= first:
+            if position >= first and self.parts[above].born >= first:
                 alive[position - first] -= min(self.parts[above].patch, self.parts[below].patch)
         resident, held, peak = self._stay(parts, held, alive, limit)
+        names.append(self.end.output)
         return Option(
             first,
             last,
@@ -198,8 +218,8 @@ class Family:
             streamed,
             frozenset(resident),
             held + peak,
-            sum((self.macs[n] for n in (*names, self.end.output)), Fraction(0)),
-            sum((self.extra[n] for n in (*names, self.end.output)), Fraction(0)),
+            sum(self.macs[n] for n in names),
+            sum(self.extra[n] for n in names),
             copied + sum(p.copied // (2 if p.name in resident else 1) for p in parts),
         )
 
@@ -210,12 +230,11 @@ class Family:
         Greedy: at the peak the tensor whose line buffer and patch together save most; the best prefix counts.
         """
         resident: set[str] = set()
-        best = (held + max(alive), 0)
-        if self.columns.count > 1:
+        left = [p for p in parts if p.halo] if self.columns.count == 1 else []
+        if not left:
             return resident, held, max(alive)
         first = self.end.last - len(alive) + 1
         chosen: list[_Part] = []
-        left = [p for p in parts if p.halo]
         states = [(held, list(alive))]
         while left:
             held, alive = states[-1]
@@ -227,9 +246,9 @@ class Family:
             left.remove(part)
             chosen.append(part)
             states.append(_settled(part, held, alive, first))
-            best = min(best, (states[-1][0] + max(states[-1][1]), len(chosen)))
-        resident = {p.name for p in chosen[: best[1]]}
-        held, alive = states[best[1]]
+        best = min(range(len(states)), key=lambda k: (states[k][0] + max(states[k][1]), k))
+        resident = {p.name for p in chosen[:best]}
+        held, alive = states[best]
         if limit is not None:
             for part in sorted((p for p in parts if p.halo and p.name not in resident), key=lambda p: -p.copied):
                 trial = _settled(part, held, alive, first)
@@ -271,8 +290,8 @@ class Family:
             keep_rows=self.cut.keep,
             streamed=option.streamed,
             tensors=tensors,
-            macs=int(option.macs),
-            extra_macs=int(option.extra_macs),
+            macs=option.macs,
+            extra_macs=option.extra_macs,
             copied_bytes=option.copied,
         )
 
@@ -288,8 +307,8 @@ class Family:
             ranges.append(streamed)
         return min(int(np.argmax(hi > 0)) for _, hi in ranges)
 
-    def buffers(self, option: Option, index: int, steps: int) -> tuple[list[Buffer], list[Overlap], Mapping[str, str]]:
-        """Buffers of the segment besides the whole tensors, overlaps that it allows, and names of line buffers."""
+    def buffers(self, option: Option, index: int, steps: int) -> tuple[list[Buffer], list[Overlap]]:
+        """Buffers of the segment besides the whole tensors, and the overlaps that it allows."""
         found: list[Buffer] = []
         segment = self.segment(option)
         for tile in segment.tensors.values():
@@ -310,10 +329,10 @@ class Family:
             for position, (above, below) in self.in_place.items()
             if position >= option.first and self.parts[above].born >= option.first
         ]
-        over = self.lead(option.first)
-        if over is not None and over[0] != option.streamed:
+        over = self.lead(option.first, option.streamed)
+        if over is not None:
             overlaps.append(Overlap(over[0], self.end.output, over[1]))
-        return found, overlaps, {}
+        return found, overlaps
 
 
 def _settled(part: _Part, held: int, alive: list[int], first: int) -> tuple[int, list[int]]:

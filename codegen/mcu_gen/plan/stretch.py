@@ -68,6 +68,8 @@ class Stretch:
                 self.dies[name] = max(self.dies[name], position)
             for name in task.reads:
                 self.readers[name].append(position)
+        #: bytes of what was there before an operator and is still needed
+        self.entry = [self._alive_at_entry(p) for p in range(len(tasks))]
         self.shared = set(prog.aliases) | set(prog.aliases.values())
         self.sites = [self._site(task) for task in tasks]
 
@@ -120,14 +122,13 @@ class Stretch:
         t = self.graph.tensors[name]
         return t.bytes // (t.shape[1] * t.shape[2])
 
-    def alive_at_entry(self, position: int) -> int:
-        """Bytes of what was there before the operator at ``position`` and is still needed."""
+    def _alive_at_entry(self, position: int) -> int:
         return sum(self.size[n] for n, born in self.born.items() if born < position <= self.dies[n])
 
     def layer_bytes(self, position: int) -> int:
         """Bytes that the operator at ``position`` needs when it runs as a whole, with all that lives around it."""
         task = self.sites[position].task
-        total = self.alive_at_entry(position) + align(task.scratch)
+        total = self.entry[position] + align(task.scratch)
         outs = [n for n in task.writes if self.born[n] == position]
         total += sum(self.size[n] for n in outs)
         pairs = {

@@ -1,0 +1,163 @@
+"""The search for segments: which stretches of a program run tile by tile, and how they are cut.
+
+A program in a fixed order is a line of positions; running one operator as a whole or a stretch of operators as a
+segment is an edge.  Around an edge lives what was computed before and is needed later, whatever the other edges are:
+so every edge has a price of its own (arithmetic done twice, bytes copied) and needs bytes of its own, and a plan is a
+shortest path over the edges that fit.  Doing that for falling limits gives the whole front of memory against
+arithmetic, exactly, over all candidate cuts (compare msf-CNN, Huang et al. 2025, which searches chains).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mcu_gen.plan.axes import Columns, End, RowSchedule, RowTiles
+from mcu_gen.plan.segment import Cut, Family, Option
+from mcu_gen.plan.stretch import Stretch
+
+#: Columns of tiles that are tried.
+SPLITS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
+
+#: Price of an edge or path: multiply-accumulates done twice, bytes copied, segments.
+Price = tuple[int, int, int]
+
+
+def sizes(extent: int) -> list[int]:
+    """Rows per tile that are tried: powers of two and even parts, below ``extent`` (1 for a single row)."""
+    found = {1 << k for k in range(extent.bit_length()) if 1 << k < extent}
+    found |= {-(-extent // parts) for parts in SPLITS[1:] if parts <= extent}
+    return sorted(found | ({1} if extent == 1 else set()))
+
+
+def cuts(end: End) -> Iterator[tuple[Cut, RowSchedule | RowTiles, Columns]]:
+    """The candidates for the segments that end at an operator."""
+    _, height, width, _ = end.stretch.graph.tensors[end.output].shape
+    columns = {}
+    for parts in SPLITS:
+        tile_w = -(-width // parts)
+        if parts <= width and tile_w not in columns:
+            columns[tile_w] = Columns(end, tile_w)
+    finest = math.ceil(max(RowSchedule(end, 1, 1).rate.values()))
+    spread = sorted({1 << k for k in range(finest.bit_length())} | {finest})
+    schedules = [(1, phases) for phases in spread] + [(h, 1) for h in sizes(height) if h > 1]
+    rows: list[tuple[int, int, RowSchedule | RowTiles]] = [(h, p, RowSchedule(end, h, p)) for h, p in schedules]
+    rows += [(h, 1, RowTiles(end, h)) for h in dict.fromkeys((*sizes(height), height))]
+    for tile_h, phases, plan in rows:
+        for tile_w, across in columns.items():
+            yield Cut(tile_h, tile_w, phases, plan.keep), plan, across
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One way to get from operator ``first`` to behind operator ``last``."""
+
+    first: int
+    last: int
+    bytes: int
+    price: Price
+    family: Family | None = None
+    option: Option | None = None
+
+
+@dataclass(frozen=True)
+class Path:
+    """A whole plan before packing: its edges, the bytes that no packing goes below, and its price."""
+
+    edges: tuple[Edge, ...]
+    bytes: int
+    price: Price
+
+    @property
+    def segments(self) -> list[tuple[Family, Option]]:
+        return [(e.family, e.option) for e in self.edges if e.family is not None and e.option is not None]
+
+
+@dataclass
+class Edges:
+    """All edges of a program that may be part of a plan on the front."""
+
+    stretch: Stretch
+    layers: list[Edge] = field(default_factory=list)
+    whole: list[Edge] = field(default_factory=list)
+    streamed: list[Edge] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, stretch: Stretch) -> Edges:
+        edges = cls(stretch)
+        edges.layers = [Edge(p, p, stretch.layer_bytes(p), (0, 0, 0)) for p in range(len(stretch))]
+        ceiling = max((e.bytes for e in edges.layers), default=0)
+        for last in range(len(stretch)):
+            end = End.at(stretch, last)
+            if end.first > last:
+                continue
+            best: dict[tuple[int, str | None], list[Edge]] = {}
+            for cut, rows, columns in cuts(end):
+                family = Family(end, cut, rows, columns)
+                for option in family.options(stream=True, whole=True, ceiling=ceiling):
+                    price = (option.extra_macs, option.copied, 1)
+                    edge = Edge(option.first, last, option.bytes, price, family, option)
+                    _keep_best(best.setdefault((option.first, option.streamed), []), edge)
+            for (_, streamed), found in best.items():
+                (edges.whole if streamed is None else edges.streamed).extend(found)
+        return edges
+
+    def mode(self, streamed: bool) -> list[Edge]:
+        """The edges with the input streamed, or with it whole in memory.
+
+        A float input that is quantized at once counts as whole when its quantized form is.
+        """
+        if streamed:
+            return self.streamed + [e for e in (*self.layers, *self.whole) if e.first > 0]
+        first = self.stretch.sites[0].task.node.type if len(self.stretch) else ""
+        converted = [e for e in self.streamed if e.last == 0] if first == "quantize" else []
+        return self.layers + self.whole + converted
+
+
+def _keep_best(edges: list[Edge], edge: Edge) -> None:
+    """Adds an edge unless another one is no worse in bytes and price; drops those that it beats."""
+    if any(e.bytes <= edge.bytes and e.price <= edge.price for e in edges):
+        return
+    edges[:] = [e for e in edges if not (edge.bytes <= e.bytes and edge.price <= e.price)]
+    edges.append(edge)
+
+
+def cheapest(edges: Sequence[Edge], count: int, limit: int) -> Path | None:
+    """The path with the lowest price over edges of at most ``limit`` bytes; None where there is none."""
+    into: list[list[Edge]] = [[] for _ in range(count + 1)]
+    for edge in edges:
+        if edge.bytes <= limit:
+            into[edge.last + 1].append(edge)
+    best: list[tuple[Price, int, Edge | None] | None] = [None] * (count + 1)
+    best[0] = ((0, 0, 0), 0, None)
+    for position in range(1, count + 1):
+        for edge in into[position]:
+            before = best[edge.first]
+            if before is None:
+                continue
+            price = (before[0][0] + edge.price[0], before[0][1] + edge.price[1], before[0][2] + edge.price[2])
+            needs = max(before[1], edge.bytes)
+            now = best[position]
+            if now is None or (price, needs) < now[:2]:
+                best[position] = (price, needs, edge)
+    state = best[count]
+    if state is None:
+        return None
+    path: list[Edge] = []
+    at: tuple[Price, int, Edge | None] | None = state
+    while at is not None and at[2] is not None:
+        path.append(at[2])
+        at = best[at[2].first]
+    return Path(tuple(reversed(path)), max((e.bytes for e in path), default=0), state[0])
+
+
+def front(edges: Sequence[Edge], count: int) -> Iterator[Path]:
+    """All plans of which none is better in bytes and in price, from the cheapest to the smallest."""
+    limit = max((e.bytes for e in edges), default=0)
+    while True:
+        path = cheapest(edges, count, limit)
+        if path is None:
+            return
+        yield path
+        limit = path.bytes - 1
