@@ -45,7 +45,7 @@ def analyze(out: Output, model: Model, board: OptionalBoard = None) -> tuple[dic
                  + f": arena {data['arena_bytes']:,} B, stack {data['stack_bytes']:,} B"),
                 (f"flash on {data['board']}", used_of(data["flash_bytes"], data["flash_limit_bytes"]) + " for weights"),
             ]  # fmt: skip
-        rows.append(("TensorFlow Lite Micro", "arena " + tflm_line(data["tflm"], data.get("arena_bytes"))))
+        rows.append(("TensorFlow Lite Micro", tflm_line(data["tflm"], data.get("arena_bytes"))))
         if data["fits"] is not None:
             fits = "[green]yes[/green]" if data["fits"] else f"[red]no[/red]: {escape(data['reason'])}"
             rows.append(("fits", fits))

@@ -22,7 +22,7 @@ def doctor(out: Output) -> tuple[dict[str, Any], Render]:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("")
         table.add_column("what", no_wrap=True)
-        table.add_column("found", overflow="fold")
+        table.add_column("found", overflow="fold", max_width=34)
         table.add_column("needed for", overflow="fold", ratio=1)
         for check in checks:
             mark = "[green]ok[/green]" if check.found else "[yellow]--[/yellow]" if check.optional else "[red]no[/red]"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from mcu_gen.cli.app import Render, verb
 from mcu_gen.cli.output import Output
@@ -36,13 +36,11 @@ def ops(
         if form is Format.md:
             out.out.file.write(operators_markdown(target))
             return
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("operator", no_wrap=True)
-        table.add_column("element types", overflow="fold")
-        table.add_column("rules", overflow="fold", ratio=1)
         for op in data:
-            rules = "\n".join(f"- {escape(text)}" for text in op["constraints"])
-            table.add_row(f"[bold]{op['name']}[/bold]", ", ".join(op["dtypes"]), rules)
-        out.out.print(table)
+            out.out.print(f"[bold]{op['name']}[/bold]  {', '.join(op['dtypes'])}")
+            for text in op["constraints"]:
+                out.out.print(Padding(f"[dim]-[/dim] {escape(text)}", (0, 0, 0, 2), expand=False))
+            out.out.print()
+        out.out.print(f"{len(data)} operators" + (f" on {escape(target.name)}" if target else ""))
 
     return {"board": target.name if target else None, "ops": data}, render

@@ -146,7 +146,7 @@ class Output:
         for reason in getattr(error, "reasons", ()):
             self.err.print(f"  [red]-[/red] {escape(brief(reason))}")
         for hint in error.hints:
-            self.err.print(f"  [cyan]try:[/cyan] {escape(hint)}")
+            self.err.print(f"  [cyan]try:[/cyan] {escape(brief(hint))}")
 
 
 class _LineProgress:

@@ -10,22 +10,28 @@ from mcu_gen import api
 from mcu_gen.cli.app import Render, verb
 from mcu_gen.cli.options import Board, MaxRam, Model, NoFuse
 from mcu_gen.cli.output import Output
-from mcu_gen.cli.tables import count, facts, layer_name, plain_table, used_of
+from mcu_gen.cli.tables import count, facts, layer_name, name_width, plain_table, used_of
 from mcu_gen.plan.describe import plan_data
 from mcu_gen.targets import Target
+
+#: Characters of the bars, and the width of a terminal from which on they are drawn.
+_BAR, _WIDE = 16, 100
 
 
 def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
     """The plan for people: steps, then totals."""
-    table = plain_table(
-        "#", "layer", "kernel", "MACs", "scratch", "live bytes", "", right=("#", "MACs", "scratch", "live bytes")
-    )
+    columns = ("#", "layer", "kernel", "MACs", "scratch", "live bytes")
+    table = plain_table(*columns, right=("#", "MACs", "scratch", "live bytes"))
+    bars = _BAR if out.out.width >= _WIDE else 0
+    if bars:
+        table.add_column("")
+    width = name_width(out.out, 64 + bars)
     peak = max((s["live_bytes"] for s in data["steps"]), default=1) or 1
     for step in data["steps"]:
-        bar = "█" * max(1, round(16 * step["live_bytes"] / peak))
+        bar = "█" * max(1, round(bars * step["live_bytes"] / peak)) if bars else ""
         table.add_row(
-            str(step["index"]), layer_name(step["layer"]), step["kernel"], count(step["macs"]),
-            count(step["scratch_bytes"]), f"{step['live_bytes']:,}", f"[blue]{bar}[/blue]",
+            str(step["index"]), layer_name(step["layer"], width), step["kernel"], count(step["macs"]),
+            count(step["scratch_bytes"]), f"{step['live_bytes']:,}", *([f"[blue]{bar}[/blue]"] if bars else []),
         )  # fmt: skip
     out.out.print(table)
     limit = data["max_ram"] or target.ram_bytes

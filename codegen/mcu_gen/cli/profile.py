@@ -12,7 +12,7 @@ from mcu_gen import api
 from mcu_gen.cli.app import Render, verb
 from mcu_gen.cli.options import On, ProjectDir
 from mcu_gen.cli.output import Output
-from mcu_gen.cli.tables import count, layer_name, plain_table
+from mcu_gen.cli.tables import count, layer_name, name_width, plain_table
 from mcu_gen.errors import UsageError
 
 
@@ -47,13 +47,14 @@ def profile(
     def render() -> None:
         total = data["total"][unit]
         table = plain_table(
-            "#", "layer", "operator", "kernel", "MACs", unit, "per MAC", "share",
+            "#", "layer", "kernel", "MACs", unit, "per MAC", "share",
             right=("#", "MACs", unit, "per MAC", "share"),
         )  # fmt: skip
+        width = name_width(out.out, 74)
         for layer in data["layers"]:
             spent, macs = layer[unit], layer["macs"]
             table.add_row(
-                str(layer["index"]), layer_name(layer["name"]), layer["op"], layer["kernel"], count(macs),
+                str(layer["index"]), layer_name(layer["name"], width), layer["kernel"], count(macs),
                 f"{spent:,}", f"{spent / macs:.2f}" if macs else "-", f"{100 * spent / max(total, 1):.1f} %",
             )  # fmt: skip
         out.out.print(table)

@@ -78,7 +78,7 @@ def report(
             facts(
                 [
                     ("arena", f"{plan['arena_bytes']:,} B"),
-                    ("TensorFlow Lite Micro", "arena " + tflm_line(tflm, plan["arena_bytes"])),
+                    ("TensorFlow Lite Micro", tflm_line(tflm, plan["arena_bytes"])),
                 ]
             )
         )

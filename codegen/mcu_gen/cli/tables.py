@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -51,12 +52,17 @@ def tflm_line(tflm: Mapping[str, Any], arena: int | None) -> str:
     if theirs is None:
         return f"[dim]no figure: {escape(str(tflm['why']))}[/dim]"
     ratio = f", {theirs / arena:.2f} times ours" if arena else ""
-    return f"{theirs:,} B{ratio} [dim](measured with tflite-micro {escape(str(tflm['version']))} on this machine)[/dim]"
+    return f"arena {theirs:,} B{ratio} [dim](measured with tflite-micro {escape(str(tflm['version']))} on this machine)[/dim]"
 
 
-def layer_name(name: str) -> str:
+def layer_name(name: str, width: int = 32) -> str:
     """A layer's name for a table, with markup escaped."""
-    return escape(short_name(name))
+    return escape(short_name(name, width))
+
+
+def name_width(console: Console, others: int) -> int:
+    """Characters for the name of a layer in a table whose other columns take ``others``."""
+    return max(14, min(32, console.width - others))
 
 
 def count(number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -39,8 +40,12 @@ class ToolCheck:
     optional: bool = False
 
 
-def version_line(program: str) -> str:
-    """The first line of ``program --version`` (the path itself when it prints none)."""
+#: A version in what a tool prints about itself: the last number with dots of its first line.
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
+
+
+def tool_version(program: str) -> str:
+    """The version that ``program --version`` prints (the path itself when it prints none)."""
     try:
         done = subprocess.run(
             [program, "--version"], capture_output=True, text=True, errors="replace", timeout=_VERSION_DEADLINE_S,
@@ -48,15 +53,28 @@ def version_line(program: str) -> str:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return program
-    lines = (done.stdout or done.stderr).strip().splitlines()
-    return lines[0].strip() if lines else program
+    first = (done.stdout or done.stderr).strip().split("\n")[0]
+    outside = re.sub(r"\([^)]*\)", "", first)  # distributions write package versions in parentheses
+    found = _VERSION.findall(outside) or _VERSION.findall(first)
+    return found[-1] if found else program
+
+
+def _purpose(text: str) -> str:
+    """``boards a, b (alternative compiler), c (alternative compiler)`` as ``boards a; second compiler of 2 boards``."""
+    if not text.startswith("boards "):
+        return text
+    names = [name.replace(" (emulation)", "") for name in text.removeprefix("boards ").split(", ")]
+    first = [name for name in names if "(alternative" not in name]
+    second = len(names) - len(first)
+    parts = [f"boards {', '.join(first)}"] if first else []
+    return "; ".join(parts + ([f"second compiler of {second} boards"] if second else []))
 
 
 def _program(check: Check) -> ToolCheck:
     found = check.found is not None and os.access(check.found, os.X_OK)
     optional = check.name in _OPTIONAL or all("alternative" in b for b in check.needed_for.split(", "))
-    detail = version_line(check.found) if found and check.found else ""
-    return ToolCheck(check.name, found, detail, check.needed_for, check.hint, optional)
+    detail = tool_version(check.found) if found and check.found else ""
+    return ToolCheck(check.name, found, detail, _purpose(check.needed_for), check.hint, optional)
 
 
 def _package(name: str, needed_for: str, *, extra: str = "", optional: bool = False) -> ToolCheck:
