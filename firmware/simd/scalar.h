@@ -16,6 +16,11 @@
 #define MG_ALIGN(n)
 #endif
 
+/* n bytes to another place; the two do not overlap. */
+static inline void mg_copy(void *to, const void *from, uint32_t n) {
+    memcpy(to, from, n);
+}
+
 static inline int32_t mg_min_s32(int32_t a, int32_t b) {
     return a < b ? a : b;
 }

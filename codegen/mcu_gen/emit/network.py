@@ -8,6 +8,7 @@ from typing import Any
 
 from mcu_gen.emit.constants import ConstantPool, c_float
 from mcu_gen.emit.environment import render, render_block
+from mcu_gen.emit.segment import SegmentWriter
 from mcu_gen.graph import DType, Tensor
 from mcu_gen.kernels import Array, CFloat, In, InputList, Out, OutputList, Scratch, Value
 from mcu_gen.plan.types import Plan, Step
@@ -82,6 +83,7 @@ class _NetworkWriter:
     def __init__(self, plan: Plan, net: str) -> None:
         self.plan, self.net = plan, net
         self.pool = ConstantPool(net)
+        self.streamed = {s.streamed for s in plan.segments if s.streamed is not None}
 
     def location(self, tensor: Tensor, *, const: bool) -> str:
         """C expression of a tensor's address."""
@@ -110,29 +112,53 @@ class _NetworkWriter:
                 out.append("outputs")
         return before, out
 
-    def step(self, step: Step) -> dict[str, Any]:
+    def segments(self) -> list[dict[str, Any]]:
+        """Variables of the fused segments, in order."""
+        found = []
+        for number, segment in enumerate(self.plan.segments):
+            params = {
+                s.index: dict(s.kernel.call(s.node, self.plan.target).params)
+                for s in self.plan.steps
+                if segment.first <= s.index <= segment.last
+            }
+            writer = SegmentWriter(self.plan, segment, number, self.net, self._byte_location)
+            found.append(writer.data(params))
+        return found
+
+    def _byte_location(self, tensor: Tensor) -> str:
+        if tensor.data is not None:
+            return self.pool.name(Array(tensor.data, "constant"))
+        return f"ARENA + {self.plan.offset(tensor.name)}"
+
+    def step(self, step: Step, segments: list[dict[str, Any]]) -> dict[str, Any]:
         call = step.kernel.call(step.node, self.plan.target)
-        before, args = self.arguments(step, call.args)
+        segment = next((s for s in segments if s["first"] <= step.index <= s["last"]), None)
+        before, args = ([], []) if segment else self.arguments(step, call.args)
         params = [(name, _field(value, self.pool)) for name, value in call.params.items()]
         y = step.node.y
+        whole = segment is None or segment["last"] == step.index
         return {
             "index": step.index,
+            "segment": segment,
             "kernel": step.kernel.name,
             "comment": _comment(f"{step.node.name} ({step.node.type})"),
             "params": params,
             "before": before,
             "args": ", ".join(([f"&{self.net}_p{step.index}"] if params else []) + args),
-            "output": self.location(y, const=True),
-            "output_bytes": y.bytes,
+            "output": self.location(y, const=True) if whole else "NULL",
+            "output_bytes": y.bytes if whole else 0,
             "ranges": self.ranges(step),
         }
 
     def ranges(self, step: Step) -> list[tuple[int, int]]:
         """``(offset, bytes)`` of the arena that the step may touch: inputs, outputs, scratch."""
         spans = []
+        patches = {n: t for s in self.plan.segments if s.first <= step.index <= s.last for n, t in s.tensors.items()}
         for t in (*step.node.inputs, *step.node.outputs):
             if t is not None and t.data is None:
-                spans.append((self.plan.offset(t.name), t.bytes))
+                patch = patches.get(t.name)
+                size = t.bytes if patch is None or patch.whole else patch.patch_bytes
+                spans.append((self.plan.offset(t.name), size))
         if step.scratch is not None:
             spans.append((self.plan.offset(step.scratch), self.plan.buffers[step.scratch].bytes))
         return sorted(set(spans))
@@ -149,7 +175,7 @@ class _NetworkWriter:
             "bytes": tensor.bytes,
             "scale": c_float(tensor.s) if per_tensor else "0.0f",
             "zero_point": tensor.zp if per_tensor else 0,
-            "location": self.location(tensor, const=const),
+            "location": "NULL" if tensor.name in self.streamed else self.location(tensor, const=const),
         }
 
     def variables(self) -> list[dict[str, Any]]:
@@ -173,7 +199,8 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
     """
     origin = provenance or Provenance("", "0" * 64)
     writer = _NetworkWriter(plan, net)
-    steps = [writer.step(s) for s in plan.steps]
+    segments = writer.segments()
+    steps = [writer.step(s, segments) for s in plan.steps]
     graph = plan.graph
     used = {s.kernel.name: s.kernel for s in plan.steps}
     common: dict[str, Any] = {
@@ -190,13 +217,17 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         "outputs": [writer.io(graph.tensors[n], const=True) for n in graph.outputs],
     }
     files: dict[str, str] = {}
-    files[f"include/{net}.h"] = render("network/net.h.j2", common | io | {"layers": len(steps)})
+    files[f"include/{net}.h"] = render(
+        "network/net.h.j2", common | io | {"layers": len(steps), "streamed": _streamed(plan, segments)}
+    )
     files[f"src/{net}.c"] = render(
         "network/net.c.j2",
         common
         | io
         | {
             "steps": steps,
+            "segments": segments,
+            "copies": any(t.halo_bytes for s in plan.segments for t in s.tensors.values()),
             "variables": writer.variables(),
             "max_ranges": max((len(s["ranges"]) for s in steps), default=1),
         },
@@ -216,6 +247,15 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         files[f"src/{net}_simd_{header}.h"] = (resource_dir("firmware") / "simd" / f"{header}.h").read_text("utf-8")
     files["library.json"] = render("network/library.json.j2", common)
     return files
+
+
+def _streamed(plan: Plan, segments: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The input that comes row by row, with its index among the inputs."""
+    for segment in segments:
+        if segment["streamed"] is not None:
+            found: dict[str, Any] = segment["streamed"]
+            return found | {"index": plan.graph.inputs.index(found["name"])}
+    return None
 
 
 def model_glue(plan: Plan, net: str, provenance: Provenance) -> str:

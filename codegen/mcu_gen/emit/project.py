@@ -85,8 +85,8 @@ def smoke_sample(graph: Graph) -> tuple[dict[str, np.ndarray], dict[str, np.ndar
         elif t.dtype in (DType.INT32, DType.INT64):
             x[name] = rng.integers(0, 2, t.shape).astype(t.dtype.numpy)
         else:
-            limits = np.iinfo(t.dtype.numpy)
-            x[name] = rng.integers(limits.min, int(limits.max) + 1, t.shape).astype(t.dtype.numpy)
+            low, high = t.dtype.limits
+            x[name] = rng.integers(low, high + 1, t.shape).astype(t.dtype.numpy)
     return x, Executor(graph).run(x)
 
 

@@ -1,0 +1,270 @@
+"""Renders fused segments: loops over tiles and pointer arithmetic around ordinary kernel calls.
+
+Where a tensor of the segment is, and which rows and columns of it a tile holds, is said by
+:class:`mcu_gen.plan.types.TileTensor`.  The bounds of every vertical and horizontal step are tables in flash, so odd
+sizes, borders and branches with different receptive fields need no special case in the C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mcu_gen.graph import Node, Tensor
+from mcu_gen.kernels import In, InputList, Out, Scratch, Tiling
+from mcu_gen.plan.types import Plan, Segment, Step, TileTensor
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of a bounds table: tensors whose bounds are the same share one."""
+
+    bounds: list[tuple[tuple[int, int], ...]]
+
+    def index(self, bounds: tuple[tuple[int, int], ...]) -> int:
+        if bounds not in self.bounds:
+            self.bounds.append(bounds)
+        return self.bounds.index(bounds)
+
+
+class SegmentWriter:
+    """The C of one segment.
+
+    Args:
+        plan: the plan.
+        segment: one of its segments.
+        number: which.
+        net: C prefix.
+        location: C expression of the address of a tensor that lies whole in the arena or in flash.
+        fields: parameters of a kernel call by name.
+    """
+
+    def __init__(
+        self, plan: Plan, segment: Segment, number: int, net: str, location: Callable[[Tensor], str]
+    ) -> None:
+        self.plan, self.segment, self.number, self.net = plan, segment, number, net
+        self.location = location
+        self.rows = _Columns([])
+        self.columns = _Columns([])
+        self.steps = [s for s in plan.steps if segment.first <= s.index <= segment.last]
+
+    # -- expressions ---------------------------------------------------------------------------------------------------
+
+    def tile(self, tensor: Tensor) -> TileTensor | None:
+        return self.segment.tensors.get(tensor.name)
+
+    def y(self, t: TileTensor, row: str, end: int) -> str:
+        """Bound of the rows of ``t`` in the step that ``row`` (``y``, ``before``, ``next``) names."""
+        return f"{row}[{self.rows.index(t.y)}][{end}]"
+
+    def x(self, t: TileTensor, end: int, *, following: bool = False) -> str:
+        """Bound of the columns of ``t``."""
+        if self.segment.n_x == 1:
+            return str(t.x[0][end])
+        return f"{'x_next' if following else 'x'}[{self.columns.index(t.x)}][{end}]"
+
+    def width(self, t: TileTensor) -> str:
+        if self.segment.n_x == 1:
+            return str(t.x[0][1] - t.x[0][0])
+        return f"({self.x(t, 1)} - {self.x(t, 0)})"
+
+    @staticmethod
+    def pixel(tensor: Tensor) -> int:
+        """Bytes of a pixel."""
+        return tensor.shape[3] * tensor.dtype.size
+
+    def address(self, tensor: Tensor, row: str, column: str) -> str:
+        """Byte address of a pixel of the map: in the patch, or in the whole tensor."""
+        t = self.segment.tensors[tensor.name]
+        if t.whole:
+            offset = f"(({row}) * {tensor.shape[2]} + {column}) * {self.pixel(tensor)}"
+            return f"({self.location(tensor)} + {offset})"
+        base = f"ARENA + {self.plan.offset(tensor.name)}"
+        offset = f"(({row}) - {self.y(t, 'y', 0)}) * {self.width(t)}"
+        if column != self.x(t, 0):
+            offset = f"({offset} + {column} - {self.x(t, 0)})"
+        return f"({base} + {offset} * {self.pixel(tensor)})"
+
+    # -- line buffers --------------------------------------------------------------------------------------------------
+
+    def _halo(self, name: str) -> int:
+        return self.plan.offset(f"{name}.halo")
+
+    def load(self, tensor: Tensor, *, row: str = "y", before: str = "before") -> str | None:
+        """Statement that brings the rows kept by the step before to the front of the patch."""
+        t = self.segment.tensors[tensor.name]
+        if not t.halo_bytes:
+            return None
+        rows = f"(int32_t){self.y(t, before, 1)} - {self.y(t, row, 0)}"
+        pixel, full = self.pixel(tensor), tensor.shape[2] * self.pixel(tensor)
+        return (
+            f"{self.net}_copy_rows(ARENA + {self.plan.offset(tensor.name)}, {self.width(t)} * {pixel}, "
+            f"ARENA + {self._halo(tensor.name)} + {self.x(t, 0)} * {pixel}, {full}, {rows}, {self.width(t)} * {pixel});"
+        )
+
+    def save(self, tensor: Tensor) -> str | None:
+        """Statement that keeps the rows that the next step needs again."""
+        t = self.segment.tensors[tensor.name]
+        if not t.halo_bytes:
+            return None
+        pixel, full = self.pixel(tensor), tensor.shape[2] * self.pixel(tensor)
+        first = f"{self.net}_max({self.y(t, 'next', 0)}, {self.y(t, 'y', 0)})"
+        end = str(tensor.shape[2]) if self.segment.n_x == 1 else f"(last_column ? {tensor.shape[2]} : {self.x(t, 0, following=True)})"
+        start = self.x(t, 0)
+        return (
+            f"{self.net}_copy_rows(ARENA + {self._halo(tensor.name)} + {start} * {pixel}, {full}, "
+            f"{self.address(tensor, first, start)}, {self.width(t)} * {pixel}, "
+            f"{self.y(t, 'y', 1)} - {first}, ({end} - {start}) * {pixel});"
+        )
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def step(self, step: Step, params: dict[str, Any]) -> dict[str, Any]:
+        """What the template needs of one operator."""
+        tiling = step.kernel.tiling(step.node, self.plan.target)
+        assert tiling is not None, f"{step.node.name} cannot be tiled"
+        out = self.segment.tensors[step.node.y.name]
+        lo = f"{self.net}_max({self.y(out, 'y', 0)}, {self.y(out, 'before', 1)})" if out.keep else self.y(out, "y", 0)
+        body = self._window(step, params) if tiling.kind == "window" else self._run(step, tiling)
+        produced_load = self.load(step.node.y) if not out.whole else None
+        saves = [s for s in (self.save(t) for t in self._last_uses(step)) if s]
+        return {
+            "index": step.index,
+            "kernel": step.kernel.name,
+            "lo": lo,
+            "hi": self.y(out, "y", 1),
+            "load": produced_load,
+            "saves": saves,
+            **body,
+        }
+
+    def _last_uses(self, step: Step) -> list[Tensor]:
+        """Tile tensors of which ``step`` is the last consumer in the segment."""
+        found: list[Tensor] = []
+        for tensor in step.node.inputs:
+            t = None if tensor is None else self.tile(tensor)
+            if tensor is None or t is None or t.whole or any(f.name == tensor.name for f in found):
+                continue
+            users = [s.index for s in self.steps if any(i is not None and i.name == tensor.name for i in s.node.inputs)]
+            if max(users) == step.index:
+                found.append(tensor)
+        return found
+
+    def _window(self, step: Step, params: dict[str, Any]) -> dict[str, Any]:
+        node = step.node
+        x, y = node.x, node.y
+        tx, ty = self.segment.tensors[x.name], self.segment.tensors[y.name]
+        top = f"{params['pad_top']} - lo * {params['stride_h']}"
+        left = f"{params['pad_left']} - {self.x(ty, 0)} * {params['stride_w']}"
+        if tx.whole:
+            source = self.location(x)
+            fields = [("in_h", str(x.shape[1])), ("in_w", str(x.shape[2])), ("in_pitch", str(x.shape[2])),
+                      ("pad_top", top), ("pad_left", left)]  # fmt: skip
+        else:
+            source = f"ARENA + {self.plan.offset(x.name)}"
+            rows = f"{self.y(tx, 'y', 1)} - {self.y(tx, 'y', 0)}"
+            fields = [("in_h", rows), ("in_w", self.width(tx)), ("in_pitch", self.width(tx)),
+                      ("pad_top", f"{top} + {self.y(tx, 'y', 0)}"), ("pad_left", f"{left} + {self.x(tx, 0)}")]  # fmt: skip
+        pitch = str(y.shape[2]) if ty.whole else self.width(ty)
+        fields += [("out_h", "hi - lo"), ("out_w", self.width(ty)), ("out_pitch", pitch)]
+        target = self.address(y, "lo", self.x(ty, 0))
+        pointers = {0: f"(const void *)({source})"}
+        return {"fields": fields, "by_row": False, "before": [], "args": self._arguments(step, pointers, target)}
+
+    def _run(self, step: Step, tiling: Tiling) -> dict[str, Any]:
+        node = step.node
+        out = self.segment.tensors[node.y.name]
+        activations = {
+            i: t for i, t in enumerate(node.inputs)
+            if t is not None and t.data is None and self.tile(t) is not None and self._same_map(node, t)
+        }  # fmt: skip
+        tiles = [out, *(self.segment.tensors[t.name] for t in activations.values())]
+        together = self.segment.n_x == 1 or all(not t.whole and t.x == out.x for t in tiles)
+        row = "lo" if together else "r"
+        pointers = {
+            i: f"(const void *){self.address(t, row, self.x(out, 0))}" for i, t in activations.items()
+        }
+        count = f"(uint32_t)({'(hi - lo) * ' if together else ''}{self.width(out)} * {tiling.per_pixel})"
+        before = [f"const uint32_t count = {count};"] if tiling.indirect else []
+        fields = [(tiling.field, "&count" if tiling.indirect else count)]
+        args = self._arguments(step, pointers, self.address(node.y, row, self.x(out, 0)))
+        lists = [a for a in self._call_args(step) if isinstance(a, InputList)]
+        for item in lists:
+            items = ", ".join(self._pointer(node, i, pointers) for i in item.indices)
+            before.append(f"const void *const inputs[{len(item.indices)}] = {{{items}}};")
+        return {"fields": fields, "by_row": not together, "before": before, "args": args}
+
+    @staticmethod
+    def _same_map(node: Node, tensor: Tensor) -> bool:
+        return len(tensor.shape) == 4 and tensor.shape[1:3] == node.y.shape[1:3]
+
+    def _call_args(self, step: Step) -> tuple[Any, ...]:
+        return step.kernel.call(step.node, self.plan.target).args
+
+    def _pointer(self, node: Node, index: int, pointers: dict[int, str]) -> str:
+        tensor = node.input(index)
+        return pointers.get(index, f"(const void *)({self.location(tensor)})" if tensor.data is None else self.location(tensor))
+
+    def _arguments(self, step: Step, pointers: dict[int, str], target: str) -> str:
+        out: list[str] = []
+        for arg in self._call_args(step):
+            if isinstance(arg, In):
+                out.append(self._pointer(step.node, arg.index, pointers))
+            elif isinstance(arg, Out):
+                out.append(f"(void *){target}")
+            elif isinstance(arg, Scratch):
+                out.append("NULL" if step.scratch is None else f"(void *)(ARENA + {self.plan.offset(step.scratch)})")
+            elif isinstance(arg, InputList):
+                out.append("inputs")
+        return ", ".join(out)
+
+    # -- the whole -----------------------------------------------------------------------------------------------------
+
+    def data(self, params: dict[int, dict[str, Any]]) -> dict[str, Any]:
+        """Variables of ``templates/network/_segment.j2``."""
+        segment = self.segment
+        steps = [self.step(s, params[s.index]) for s in self.steps]
+        streamed = self._streamed()
+        tables = [list(b) for b in self.rows.bounds]
+        last = [(b[-1][1], b[-1][1]) for b in tables]
+        return {
+            "number": self.number,
+            "first": segment.first,
+            "last": segment.last,
+            "steps": steps,
+            "n_y": segment.n_y,
+            "n_x": segment.n_x,
+            "y_columns": len(tables),
+            "y_table": [[(0, 0)] * len(tables), *[[b[i] for b in tables] for i in range(segment.n_y)], last],
+            "x_columns": len(self.columns.bounds),
+            "x_table": [[b[j] for b in self.columns.bounds] for j in range(segment.n_x)],
+            "streamed": streamed,
+        }
+
+    def _streamed(self) -> dict[str, Any] | None:
+        name = self.segment.streamed
+        if name is None:
+            return None
+        tensor = self.plan.graph.tensors[name]
+        t = self.segment.tensors[name]
+        row_bytes = tensor.shape[2] * self.pixel(tensor)
+        refill: str | None
+        if t.resident:
+            first = f"{self.net}_max({self.y(t, 'next', 0)}, {self.y(t, 'y', 0)})"
+            patch = f"ARENA + {self.plan.offset(name)}"
+            refill = (
+                f"memmove({patch}, {patch} + ({first} - {self.y(t, 'y', 0)}) * {row_bytes}, "
+                f"(size_t)(({self.y(t, 'y', 1)} - {first}) * {row_bytes}));"
+            )
+        else:
+            refill = self.load(tensor, row="next", before="y")
+        return {
+            "name": name,
+            "rows": tensor.shape[1],
+            "row_bytes": row_bytes,
+            "column": self.rows.index(t.y),
+            "patch": f"ARENA + {self.plan.offset(name)}",
+            "state": self.plan.offset(f"segment{self.number}.state"),
+            "refill": refill,
+        }
