@@ -52,7 +52,8 @@ def tflm_line(tflm: Mapping[str, Any], arena: int | None) -> str:
     if theirs is None:
         return f"[dim]no figure: {escape(str(tflm['why']))}[/dim]"
     ratio = f", {theirs / arena:.2f} times ours" if arena else ""
-    return f"arena {theirs:,} B{ratio} [dim](measured with tflite-micro {escape(str(tflm['version']))} on this machine)[/dim]"
+    how = f"measured with tflite-micro {tflm['version']} on this machine"
+    return f"arena {theirs:,} B{ratio} [dim]({escape(how)})[/dim]"
 
 
 def layer_name(name: str, width: int = 32) -> str:
