@@ -84,13 +84,6 @@ static inline int32_t mg_requant_double(int32_t x, int32_t multiplier, int32_t s
     return mg_rounding_shift_right(mg_doubling_high_mul(mg_shl_s32(x, left), multiplier), right);
 }
 
-/* The same, rounded once, ties upwards (FULLY_CONNECTED). */
-static inline int32_t mg_requant_single(int32_t x, int32_t multiplier, int32_t shift) {
-    const int32_t total = 31 - shift;
-    const int64_t round = (int64_t)1 << (total - 1);
-    return (int32_t)mg_asr_s64((int64_t)x * (int64_t)multiplier + round, total);
-}
-
 /* x * m * 2^(-32 - shift) for the 64-bit m = high * 2^32 + low < 2^63, rounded once to nearest, halves away from zero,
  * saturated (FULLY_CONNECTED, whose reference computes round(x * scale) in double precision; 0 < shift < 64). */
 static inline int32_t mg_requant_away(int32_t x, uint32_t low, uint32_t high, int32_t shift) {

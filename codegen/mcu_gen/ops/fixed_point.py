@@ -68,14 +68,6 @@ def requant_double(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarra
     return rounding_shift_right(doubling_high_mul(wrap32(x.astype(np.int64) << left), multiplier), right)
 
 
-def requant_single(x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int) -> np.ndarray:
-    """``MultiplyByQuantizedMultiplier`` with one rounding, ties upwards."""
-    total = 31 - np.asarray(shift, np.int64)
-    product = x.astype(np.int64) * np.asarray(multiplier, np.int64)
-    rounded: np.ndarray = (product + (np.int64(1) << (total - 1))) >> total
-    return rounded
-
-
 def reduced_multiplier(multiplier: np.ndarray) -> np.ndarray:
     """A multiplier of :func:`quantize_multiplier` rounded to 16 bits, as the reference does for 64-bit sums; int64."""
     m = multiplier.astype(np.int64)
