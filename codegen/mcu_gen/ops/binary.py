@@ -160,7 +160,8 @@ def quantized_sum(node: Node, inputs: Sequence[np.ndarray | None], sign: int) ->
     assert x1 is not None
     shifts = power_of_two_shifts(node)
     if shifts is not None:
-        return rounding_shift_right(x0, shifts[0]) + sign * rounding_shift_right(x1, shifts[1])
+        result: np.ndarray = rounding_shift_right(x0, shifts[0]) + sign * rounding_shift_right(x1, shifts[1])
+        return result
     s = sum_scaling(node)
     scaled = [
         requant_double((x.astype(np.int64) - t.zp) << s.left_shift, *factor)

@@ -90,7 +90,8 @@ def lookup_s16(x: np.ndarray, table: np.ndarray) -> np.ndarray:
     index = 256 + (x >> 7)
     base = table.astype(np.int64)[index]
     slope = (table.astype(np.int64)[index + 1] - base).astype(np.int16).astype(np.int64)
-    return (base + ((slope * (x & 0x7F) + 64) >> 7)).astype(np.int16).astype(np.int64)
+    result: np.ndarray = (base + ((slope * (x & 0x7F) + 64) >> 7)).astype(np.int16).astype(np.int64)
+    return result
 
 
 def leading_zeros(x: np.ndarray) -> np.ndarray:

@@ -47,10 +47,12 @@ class HardSwish(Unary):
         product = gate * on_output_scale
         y = _rounding_shift_right(np.where(product >= 0, product >> 15, -((-product) >> 15)), -exponent)
         low, high = node.y.dtype.limits
-        return np.clip(y + node.y.zp, low, high)
+        result: np.ndarray = np.clip(y + node.y.zp, low, high)
+        return result
 
     def reals(self, node: Node, x: np.ndarray) -> np.ndarray:
-        return x * np.clip(x + 3, 0, 6) / 6
+        result: np.ndarray = x * np.clip(x + 3, 0, 6) / 6
+        return result
 
 
 def output_factor(node: Node) -> tuple[int, int]:
@@ -76,7 +78,8 @@ def _rounding_high_mul(x: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _saturating_shift_left(x: np.ndarray, n: int) -> np.ndarray:
-    return np.clip(x << n, -32768, 32767)
+    result: np.ndarray = np.clip(x << n, -32768, 32767)
+    return result
 
 
 def _rounding_shift_right(x: np.ndarray, n: int) -> np.ndarray:

@@ -48,7 +48,8 @@ class LeakyRelu(Unary):
             sign * requant_double(value, multiplier, shift),
         )
         low, high = node.y.dtype.limits
-        return np.clip(wrap32(y + node.y.zp), low, high)
+        result: np.ndarray = np.clip(wrap32(y + node.y.zp), low, high)
+        return result
 
     def reals(self, node: Node, x: np.ndarray) -> np.ndarray:
         return np.where(x > 0, x, x * float(np.float32(node.float_attr("alpha"))))

@@ -44,4 +44,5 @@ class Logistic(Unary):
 
     def reals(self, node: Node, x: np.ndarray) -> np.ndarray:
         below = np.exp(np.minimum(x, -9.0))
-        return np.where(x < -9.0, below, 1 / (1 + np.exp(-np.maximum(x, -9.0))))
+        result: np.ndarray = np.where(x < -9.0, below, 1 / (1 + np.exp(-np.maximum(x, -9.0))))
+        return result

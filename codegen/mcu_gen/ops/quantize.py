@@ -61,7 +61,8 @@ class Quantize(Unary):
     def codes(self, node: Node, x: np.ndarray) -> np.ndarray:
         low, high = node.y.dtype.limits
         y = requant_double(wrap32(x.astype(np.int64) - node.x.zp), *rescaling(node))
-        return np.clip(wrap32(y + node.y.zp), low, high)
+        result: np.ndarray = np.clip(wrap32(y + node.y.zp), low, high)
+        return result
 
     def reals(self, node: Node, x: np.ndarray) -> np.ndarray:
         quant = node.y.quant
@@ -75,7 +76,8 @@ class Quantize(Unary):
         with np.errstate(over="ignore", invalid="ignore"):
             ratio = (x.astype(np.float32) / scale).astype(np.float64)
         y = round_away(np.nan_to_num(ratio, nan=-np.inf, posinf=np.inf, neginf=-np.inf)) + zero_point
-        return np.clip(y, low, high)
+        result: np.ndarray = np.clip(y, low, high)
+        return result
 
 
 def rescaling(node: Node) -> tuple[int, int]:

@@ -28,11 +28,13 @@ class Rectifier(Unary):
         multiplier, shift = rescaling(node)
         low, high = bounds(node)
         y = wrap32(requant_double(x.astype(np.int64) - node.x.zp, multiplier, shift) + node.y.zp)
-        return np.minimum(np.maximum(y, low), high)
+        result: np.ndarray = np.minimum(np.maximum(y, low), high)
+        return result
 
     def reals(self, node: Node, x: np.ndarray) -> np.ndarray:
         low, high = activation_bounds_f32(self.activation)
-        return np.clip(x, low, high)
+        result: np.ndarray = np.clip(x, low, high)
+        return result
 
 
 def rescaling(node: Node) -> tuple[int, int]:

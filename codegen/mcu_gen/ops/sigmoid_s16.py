@@ -41,7 +41,8 @@ def sigmoid_table() -> np.ndarray:
     error = sigmoid(i + 0.5) - (sigmoid(i) + sigmoid(i + 1)) / 2
     table = np.round(sigmoid(i) + error / 2)
     table[255] = 65535  # the end of the scale
-    return table.astype(np.uint16)
+    result: np.ndarray = table.astype(np.uint16)
+    return result
 
 
 def input_scaling(node: Node) -> tuple[int, int]:
@@ -71,4 +72,5 @@ def interpolated(x: np.ndarray, fraction_bits: int) -> np.ndarray:
     index = magnitude >> fraction_bits
     inside = np.minimum(index, 254)
     slope = table[inside + 1] - table[inside]
-    return (table[inside] << fraction_bits) + (magnitude & ((1 << fraction_bits) - 1)) * slope
+    result: np.ndarray = (table[inside] << fraction_bits) + (magnitude & ((1 << fraction_bits) - 1)) * slope
+    return result

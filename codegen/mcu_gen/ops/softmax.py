@@ -175,4 +175,5 @@ def _from_int16(node: Node, difference: np.ndarray) -> np.ndarray:
     fraction = ((total << (headroom - 1)) + (1 << 13)) >> 14
     reciprocal = lookup_s16(np.clip(fraction - ((1 << 15) + (1 << 16)), -32768, 32767), reciprocal_table_s16())
     shift = 31 - headroom
-    return np.clip((e * reciprocal + (np.int64(1) << (shift - 1))) >> shift, 0, 32767)
+    result: np.ndarray = np.clip((e * reciprocal + (np.int64(1) << (shift - 1))) >> shift, 0, 32767)
+    return result

@@ -92,7 +92,8 @@ def byte_table(node: Node) -> np.ndarray:
 
 def round_away(x: np.ndarray) -> np.ndarray:
     """C's ``round``: ties away from zero.  ``x`` is float64 that holds float32 values, so x + 0.5 is exact."""
-    return np.trunc(x + np.copysign(0.5, x))
+    result: np.ndarray = np.trunc(x + np.copysign(0.5, x))
+    return result
 
 
 def quantized(node: Node, values: np.ndarray) -> np.ndarray:
