@@ -136,6 +136,8 @@ typedef struct {
     /* 0 where the tensor is not quantized per tensor */
     float scale;
     int32_t zero_point;
+    /* of an input that is pushed row by row, else 0 */
+    uint32_t row_bytes;
     const uint32_t *dims;
     /* elements */
     uint32_t dims_count;
@@ -147,6 +149,7 @@ static inline void mcu_tensor_info_answer_write(mcu_writer *w, const mcu_tensor_
     mcu_put_u32(w, m->bytes);
     mcu_put_f32(w, m->scale);
     mcu_put_i32(w, m->zero_point);
+    mcu_put_u32(w, m->row_bytes);
     mcu_put_u32s(w, m->dims, m->dims_count);
 }
 

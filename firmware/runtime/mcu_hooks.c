@@ -18,8 +18,13 @@ void mcu_layer_hook(uint16_t layer, const void *output, uint32_t bytes) {
         h->count = 0u;
     }
     if (layer < MCU_MAX_LAYERS) {
-        h->ticks[layer] = now - h->last;
-        h->count = layer + 1u;
+        const uint64_t spent = now - h->last;
+        if (layer >= h->count) {
+            h->ticks[layer] = spent;
+            h->count = layer + 1u;
+        } else { /* a layer of a fused segment, which runs once per tile */
+            h->ticks[layer] += spent > mcu_measure.overhead ? spent - mcu_measure.overhead : 0u;
+        }
     }
     if (layer == mcu_measure.layer) {
         mcu_measure.layer = MCU_NO_LAYER;

@@ -13,7 +13,7 @@
 #define MCU_NO_LAYER 0x10000u
 
 typedef struct {
-    uint64_t ticks[MCU_MAX_LAYERS]; /* each with the overhead of measuring, and the call of the hook */
+    uint64_t ticks[MCU_MAX_LAYERS]; /* each with the overhead of measuring once, and the calls of the hook */
     uint64_t last;                  /* when the hook was left */
     uint64_t inside;                /* ticks spent in the hook, which belong to no layer */
     uint32_t count;                 /* layers recorded in this inference */
@@ -22,6 +22,7 @@ typedef struct {
 /* What server and hook share about the inference that runs. */
 typedef struct {
     uint64_t start;                                      /* set right before the inference */
+    uint32_t overhead;                                   /* ticks of an empty segment */
     uint32_t layer;                                      /* the layer whose output is wanted, or MCU_NO_LAYER */
     void (*take)(const uint8_t *output, uint32_t bytes); /* gets that output */
     mcu_hooks *hooks; /* set by the hook at its first call of an inference; NULL where there are no hooks */

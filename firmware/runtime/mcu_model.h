@@ -41,6 +41,9 @@ typedef struct {
     const void *(*output)(unsigned index);
     int (*invoke)(void);   /* 0 = ok */
     void (*reset)(void);   /* initial values of variable tensors */
+    /* For an input that comes row by row and is never whole in memory (input() gives NULL for it), else NULL. */
+    int (*push_rows)(const void *rows, uint32_t count);
+    uint32_t rows, row_bytes;
     int (*guard_ok)(void); /* 1 while no guard byte has changed; NULL in builds without guard zones */
 } mcu_model;
 

@@ -17,10 +17,12 @@ static MCU_HARNESS_DATA struct {
     mcu_writer writer;
     mcu_request request;
     uint64_t request_start;
+    uint32_t next_row; /* of an input that is pushed as it comes */
     uint8_t *bulk; /* memory for bulk data */
     uint32_t bulk_bytes;
     uint32_t frames, errors, inferences;
     uint32_t tick_overhead; /* ticks of an empty segment */
+    const uint8_t *rows; /* a whole input in bulk memory that is pushed row by row, or NULL */
     uint8_t answered;       /* the request has its answer */
     uint8_t exit_wanted, exit_status;
     uint8_t guard_broken; /* a guard byte had changed at some time; a reset repairs the bytes and not this */
@@ -79,12 +81,17 @@ static void reset_network(void) {
     server.model->reset();
 }
 
-/* One inference; adds the ticks of the network and of the measurement itself, which HELLO tells. */
-static int infer(uint64_t *ticks) {
+/* One inference; adds the ticks of the network and of the measurement itself, which HELLO tells.  rows: an input that
+ * is pushed row by row, or NULL. */
+static int infer(uint64_t *ticks, const uint8_t *rows) {
+    const mcu_model *m = server.model;
     mcu_measure.hooks = NULL;
     const uint64_t start = hal_ticks();
     mcu_measure.start = start;
-    const int status = server.model->invoke();
+    if (rows != NULL) {
+        for (uint32_t i = 0; i < m->rows; i++) (void)m->push_rows(rows + i * m->row_bytes, 1u);
+    }
+    const int status = m->invoke();
     *ticks += hal_ticks() - start;
     if (mcu_measure.hooks != NULL) *ticks -= mcu_measure.hooks->inside;
     server.inferences++;
@@ -106,6 +113,7 @@ static void calibrate(void) {
         const uint64_t spent = hal_ticks() - start;
         if (spent < server.tick_overhead) server.tick_overhead = (uint32_t)spent;
     }
+    mcu_measure.overhead = server.tick_overhead;
 }
 
 static void trace_answer(const uint8_t *output, uint32_t bytes) {
@@ -139,6 +147,11 @@ static void hello(void) {
     end();
 }
 
+/* 1 for an input that is pushed row by row. */
+static int streamed(uint32_t input) {
+    return server.model->push_rows != NULL && server.model->input(input) == NULL;
+}
+
 static void tensor_info(const mcu_tensor_info_request *q) {
     const mcu_model *m = server.model;
     if (q->direction > 1u || q->index >= (q->direction != 0u ? m->num_outputs : m->num_inputs)) {
@@ -152,11 +165,37 @@ static void tensor_info(const mcu_tensor_info_request *q) {
         .bytes = t->bytes,
         .scale = t->scale,
         .zero_point = t->zero_point,
+        .row_bytes = q->direction == 0u && streamed(q->index) ? m->row_bytes : 0u,
         .dims = t->dims,
         .dims_count = t->rank <= MCU_MAX_RANK ? t->rank : MCU_MAX_RANK,
     };
     mcu_tensor_info_answer_write(begin(), &answer);
     end();
+}
+
+/* A piece of an input that is never whole in the network's memory: bulk memory keeps it until the inference; a board
+ * without takes whole rows, from top to bottom, and computes as they come. */
+static void write_rows(const mcu_write_input_request *q) {
+    const mcu_model *m = server.model;
+    if (server.bulk_bytes >= m->inputs[q->tensor].bytes) {
+        server.rows = server.bulk;
+        if (q->data_count != 0u) memcpy(server.bulk + q->offset, q->data, q->data_count);
+        done();
+    } else if (q->offset % m->row_bytes != 0u || q->data_count % m->row_bytes != 0u) {
+        error(MCU_REASON_RANGE, "this input takes whole rows");
+    } else {
+        if (q->offset == 0u) {
+            server.next_row = 0u;
+            (void)m->invoke(); /* drops rows of an inference that was given up */
+        }
+        if (q->offset / m->row_bytes != server.next_row) {
+            error(MCU_REASON_RANGE, "rows must come in order");
+            return;
+        }
+        server.next_row += q->data_count / m->row_bytes;
+        (void)m->push_rows(q->data, q->data_count / m->row_bytes);
+        done();
+    }
 }
 
 static void write_input(const mcu_write_input_request *q) {
@@ -165,6 +204,8 @@ static void write_input(const mcu_write_input_request *q) {
         error(MCU_REASON_RANGE, "no such input");
     } else if (!inside(q->offset, q->data_count, m->inputs[q->tensor].bytes)) {
         error(MCU_REASON_RANGE, "beyond the end of the input");
+    } else if (streamed(q->tensor)) {
+        write_rows(q);
     } else {
         if (q->data_count != 0u) memcpy((uint8_t *)m->input(q->tensor) + q->offset, q->data, q->data_count);
         done();
@@ -173,7 +214,7 @@ static void write_input(const mcu_write_input_request *q) {
 
 static void infer_once(void) {
     mcu_infer_answer answer = {0, 0u};
-    answer.status = infer(&answer.ticks);
+    answer.status = infer(&answer.ticks, server.rows);
     mcu_infer_answer_write(begin(), &answer);
     end();
 }
@@ -237,11 +278,16 @@ static void infer_bulk(const mcu_infer_bulk_request *q) {
             return;
         }
         if (q->reset_each != 0u) reset_network();
+        const uint8_t *rows = NULL;
         for (uint32_t i = 0; i < m->num_inputs; i++) {
-            memcpy(m->input(i), from, m->inputs[i].bytes);
+            if (streamed(i)) {
+                rows = from;
+            } else {
+                memcpy(m->input(i), from, m->inputs[i].bytes);
+            }
             from += m->inputs[i].bytes;
         }
-        answer.status = infer(&answer.ticks);
+        answer.status = infer(&answer.ticks, rows);
         if (answer.status != 0) break;
         for (uint32_t i = 0; i < m->num_outputs; i++) {
             memcpy(to, m->output(i), m->outputs[i].bytes);
@@ -293,7 +339,7 @@ static void trace_layer(const mcu_trace_layer_request *q) {
     uint64_t ticks = 0u;
     mcu_measure.layer = q->layer;
     mcu_measure.take = trace_answer; /* answers from inside the hook, where the output still exists */
-    const int status = infer(&ticks);
+    const int status = infer(&ticks, server.rows);
     mcu_measure.layer = MCU_NO_LAYER;
     if (server.answered) return;
     if (mcu_measure.hooks == NULL) {

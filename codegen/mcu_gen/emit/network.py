@@ -267,6 +267,7 @@ def model_glue(plan: Plan, net: str, provenance: Provenance) -> str:
             "net": net,
             "NET": net.upper(),
             "origin": provenance.lines,
+            "streamed": bool(writer.streamed),
             "inputs": [writer.io(plan.graph.tensors[n], const=False) for n in plan.graph.inputs],
             "outputs": [writer.io(plan.graph.tensors[n], const=True) for n in plan.graph.outputs],
         },

@@ -110,6 +110,7 @@ MESSAGES = (
             Field("bytes", "u32"),
             Field("scale", "f32", "0 where the tensor is not quantized per tensor"),
             Field("zero_point", "i32"),
+            Field("row_bytes", "u32", "of an input that is pushed row by row, else 0"),
             Field("dims", "u32s"),
         ),
         True,

@@ -49,6 +49,8 @@ class TensorInfo:
     shape: tuple[int, ...]
     scale: float
     zero_point: int
+    #: bytes of a row of an input that the network takes row by row, else 0
+    row_bytes: int = 0
 
     @property
     def bytes(self) -> int:
@@ -257,7 +259,7 @@ class Device:
                 a = self._session.request("TENSOR_INFO", direction=direction, index=index)
                 if a["dtype"] >= len(DTYPES):
                     raise ProtocolError(f"tensor {a['name']!r} has an unknown element type", where=self.name)
-                info = TensorInfo(a["name"], DTYPES[a["dtype"]], tuple(a["dims"]), a["scale"], a["zero_point"])
+                info = TensorInfo(a["name"], DTYPES[a["dtype"]], tuple(a["dims"]), a["scale"], a["zero_point"], a["row_bytes"])
                 if info.bytes != a["bytes"]:
                     raise ProtocolError(f"{info} should have {info.bytes} bytes, not {a['bytes']}", where=self.name)
                 infos.append(info)
@@ -286,6 +288,15 @@ class Device:
     def _write_inputs(self, inputs: Sequence[np.ndarray]) -> None:
         for tensor, data in enumerate(self._pack(inputs)):
             step = self._session.chunk_bytes
+            row = self.inputs[tensor].row_bytes
+            if row and not self.hello().harness_bytes:
+                if row > step:
+                    raise DeviceError(
+                        f"a row of the input has {row} bytes, a message carries {step}",
+                        where=self.name,
+                        hints=["build the firmware with a larger MCU_LINK_PAYLOAD"],
+                    )
+                step -= step % row  # the device computes with whole rows as they come
             for offset in range(0, len(data), step):
                 piece = data[offset : offset + step]
                 deadline = self._transfer_s(len(piece))
