@@ -40,18 +40,22 @@ def overlapped(plan: Plan, pair: tuple[int, int], lead: int) -> Plan:
     return dataclasses.replace(plan, offsets=offsets, arena_bytes=max(top, 1))
 
 
-def pairs(p: Prepared) -> Iterator[tuple[Kernel, Plan, tuple[int, int], int]]:
-    """Every kernel that serves a one-operator case, with the overlaps it declares."""
+def served(p: Prepared) -> Iterator[tuple[Kernel, Plan]]:
+    """Every kernel that serves a one-operator case, with the plan of one step that uses it."""
     nodes = list(p.graph.nodes())
     if len(nodes) != 1:
         return
-    node = nodes[0]
     for kernel in kernels():
-        if node.type not in kernel.ops or kernel.rejects(node, HOST) is not None:
-            continue
-        plan = make_plan(p.graph, HOST, select=prefer(kernel))
-        if len(plan.steps) != 1:
-            continue
+        if nodes[0].type in kernel.ops and kernel.rejects(nodes[0], HOST) is None:
+            plan = make_plan(p.graph, HOST, select=prefer(kernel))
+            if len(plan.steps) == 1:
+                yield kernel, plan
+
+
+def pairs(p: Prepared) -> Iterator[tuple[Kernel, Plan, tuple[int, int], int]]:
+    """The overlaps that the kernels of :func:`served` declare."""
+    for kernel, plan in served(p):
+        node = plan.steps[0].node
         for (i, o), lead in kernel.overlap(node, HOST).items():
             x = node.input(i)
             shared = sum(t is not None and t.name == x.name for t in node.inputs) > 1
@@ -128,7 +132,9 @@ def test_a_smaller_lead_breaks_windows(windows: list[Prepared], tmp_path: Path) 
     assert len(failures) >= 0.7 * len(builds), f"{len(failures)} of {len(builds)} noticed"
 
 
-def test_quick_cases_of_all_operators_at_the_declared_lead(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def quick() -> list[Prepared]:
+    """The quick cases of all operators."""
     cases = [
         dataclasses.replace(case, name=f"{name.removeprefix('cases_')}: {case.name}", oracle=False)
         for name in TABLES
@@ -137,31 +143,39 @@ def test_quick_cases_of_all_operators_at_the_declared_lead(tmp_path: Path) -> No
     ]
     ready, failures = prepare(cases)
     assert not failures, failures
-    failures = run_generated_c(tmp_path, builds_at(ready))
+    return ready
+
+
+def test_quick_cases_of_all_operators_at_the_declared_lead(quick: list[Prepared], tmp_path: Path) -> None:
+    failures = run_generated_c(tmp_path, builds_at(quick))
     assert not failures, "\n".join(f"{case}: {text}" for case, text in failures.items())
 
 
-def test_planned_scratch_is_used_scratch(windows: list[Prepared], tmp_path: Path) -> None:
+def test_planned_scratch_is_used_scratch(windows: list[Prepared], quick: list[Prepared], tmp_path: Path) -> None:
     """With one byte of scratch less than declared, AddressSanitizer stops every kernel that asks for scratch.
 
     (That it does not use more is shown by all other runs, which poison the rest of the arena.)
     """
     builds = []
-    for p in windows:
-        for _, plan, _, _ in pairs(p):
+    seen: set[str] = set()
+    for p in (*quick, *windows):
+        for kernel, plan in served(p):
             name = plan.steps[0].scratch
-            if name is not None:
-                small = dataclasses.replace(plan.buffers[name], bytes=plan.buffers[name].bytes - 1)
-                spans = {**plan.offsets, name: -(-plan.arena_bytes // 16) * 16}
-                smaller = dataclasses.replace(
-                    plan,
-                    buffers={**plan.buffers, name: small},
-                    offsets=spans,
-                    arena_bytes=spans[name] + small.bytes + 1,
-                )
-                builds.append(Build(p.case.name, f"n{len(builds)}", p, smaller))
-    assert builds
+            if name is None:
+                continue
+            seen.add(kernel.name)
+            small = dataclasses.replace(plan.buffers[name], bytes=plan.buffers[name].bytes - 1)
+            start = -(-plan.arena_bytes // 16) * 16
+            smaller = dataclasses.replace(
+                plan,
+                buffers={**plan.buffers, name: small},
+                offsets={**plan.offsets, name: start},
+                arena_bytes=start + small.bytes + 1,
+            )
+            builds.append(Build(f"{p.case.name} [{kernel.name}]", f"n{len(builds)}", p, smaller))
+    asking = {k.name for k in kernels() if type(k).scratch is not Kernel.scratch}
+    assert asking <= seen, f"kernels with scratch that no quick case reaches: {sorted(asking - seen)}"
     failures = run_generated_c(tmp_path, builds)
     missed = {b.title for b in builds} - set(failures)
-    assert not missed, "these do not use all of their scratch"
+    assert not missed, f"these do not use all of their scratch: {sorted(missed)}"
     assert all("AddressSanitizer" in text for text in failures.values()), failures
