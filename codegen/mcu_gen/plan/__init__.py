@@ -1,7 +1,7 @@
 """Memory and execution planning: kernels, operator order, fused segments, and arena offsets."""
 
 from mcu_gen.plan.describe import plan_data
-from mcu_gen.plan.planner import make_plan
+from mcu_gen.plan.planner import make_plan, pareto
 from mcu_gen.plan.types import ALIGN, Buffer, Overlap, Plan, Segment, Step, TileTensor
 
-__all__ = ["ALIGN", "Buffer", "Overlap", "Plan", "Segment", "Step", "TileTensor", "make_plan", "plan_data"]
+__all__ = ["ALIGN", "Buffer", "Overlap", "Plan", "Segment", "Step", "TileTensor", "make_plan", "pareto", "plan_data"]

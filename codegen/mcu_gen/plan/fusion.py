@@ -9,12 +9,14 @@ arithmetic, exactly, over all candidate cuts (compare msf-CNN, Huang et al. 2025
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mcu_gen.plan.axes import Columns, End, RowSchedule, RowTiles
-from mcu_gen.plan.segment import Cut, Family, Option
+from mcu_gen.plan.liveness import align
+from mcu_gen.plan.segment import STATE_BYTES, Cut, Family, Option
 from mcu_gen.plan.stretch import Stretch
 
 #: Columns of tiles that are tried.
@@ -103,16 +105,20 @@ class Edges:
                 (edges.whole if streamed is None else edges.streamed).extend(found)
         return edges
 
-    def mode(self, streamed: bool) -> list[Edge]:
-        """The edges with the input streamed, or with it whole in memory.
-
-        A float input that is quantized at once counts as whole when its quantized form is.
+    def of_kind(self, kind: str) -> list[Edge]:
+        """The edges of plans with the input whole in memory (``whole``), streamed in (``rows``), or streamed through its
+        QUANTIZE and whole in its quantized form (``quantized``); none where the graph has no such plans.
         """
-        if streamed:
-            return self.streamed + [e for e in (*self.layers, *self.whole) if e.first > 0]
-        first = self.stretch.sites[0].task.node.type if len(self.stretch) else ""
-        converted = [e for e in self.streamed if e.last == 0] if first == "quantize" else []
-        return self.layers + self.whole + converted
+        if kind == "whole":
+            return self.layers + self.whole
+        streamed = self.streamed
+        if kind == "quantized":
+            streamed = [e for e in streamed if e.last == 0 and self.stretch.sites[0].task.node.type == "quantize"]
+        if not streamed:
+            return []
+        state = align(STATE_BYTES)  # alive throughout; streamed edges count it themselves
+        later = [e for e in (*self.layers, *self.whole) if e.first > 0]
+        return streamed + [dataclasses.replace(e, bytes=e.bytes + state) for e in later]
 
 
 def _keep_best(edges: list[Edge], edge: Edge) -> None:
@@ -152,12 +158,29 @@ def cheapest(edges: Sequence[Edge], count: int, limit: int) -> Path | None:
     return Path(tuple(reversed(path)), max((e.bytes for e in path), default=0), state[0])
 
 
-def front(edges: Sequence[Edge], count: int) -> Iterator[Path]:
-    """All plans of which none is better in bytes and in price, from the cheapest to the smallest."""
-    limit = max((e.bytes for e in edges), default=0)
+def front(edges: Sequence[Edge], count: int, limit: int | None = None) -> Iterator[Path]:
+    """All plans of at most ``limit`` bytes of which none is better in bytes and in price, the cheapest first."""
+    if limit is None:
+        limit = max((e.bytes for e in edges), default=0)
     while True:
         path = cheapest(edges, count, limit)
         if path is None:
             return
         yield path
         limit = path.bytes - 1
+
+
+def why_not_streamed(stretch: Stretch) -> list[str]:
+    """Reasons for which no graph input can be streamed: what stops the segments that begin at its first reader."""
+    reasons = []
+    for name in stretch.graph.inputs:
+        last = stretch.dies.get(name, -1)
+        if name in stretch.shared:
+            reasons.append(f"{name} is reshaped")
+        elif last >= len(stretch) or last < 0:
+            reasons.append(f"{name} is {'an output' if last >= 0 else 'not read'}")
+        else:
+            ends = [End.at(stretch, p) for p in range(last, len(stretch))]
+            reach = min(ends, key=lambda e: e.first)
+            reasons.append(f"{name} is read up to layer {stretch.sites[last].task.node.name}; {reach.reason}")
+    return reasons

@@ -29,7 +29,8 @@ class Packing:
         for o in overlaps:
             if o.above in index and o.below in index:
                 above, below = index[o.above], index[o.below]
-                assert self.buffers[above].last <= self.buffers[below].first, f"{o.above} outlives its overlap"
+                met = self.buffers[above].last <= self.buffers[below].first
+                assert met or o.segment, f"{o.above} outlives its overlap"
                 self.leads[above, below] = align(max(0, o.lead))
         #: gap[i][j] for all j that live together with i
         self.gap: list[dict[int, int]] = [{} for _ in self.buffers]
@@ -50,8 +51,8 @@ class Packing:
                 by_step[t].append(i)
         pairs: dict[int, list[tuple[int, int, int]]] = {}
         for (above, below), lead in self.leads.items():
-            if self.buffers[above].last == self.buffers[below].first:
-                pairs.setdefault(self.buffers[above].last, []).append((above, below, lead))
+            for t in range(self.buffers[below].first, self.buffers[above].last + 1):  # one step, or those of a segment
+                pairs.setdefault(t, []).append((above, below, lead))
         sections: list[Section] = []
         previous: set[int] | None = None
         for t in range(first, last + 1):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from mcu_gen.errors import DoesNotFitError
+from mcu_gen.errors import DoesNotFitError, UnsupportedModelError, UsageError
 from mcu_gen.graph import Graph, Node
 from mcu_gen.kernels.contract import Kernel
 from mcu_gen.kernels.contract import select as cheapest
-from mcu_gen.plan.arena import Placement, place, violations
+from mcu_gen.plan.assemble import Layout, assemble
+from mcu_gen.plan.choose import INPUT_MODES, Chooser
 from mcu_gen.plan.constants import constant_bytes
-from mcu_gen.plan.liveness import Program, lifetimes, program, scratch_name
+from mcu_gen.plan.fusion import why_not_streamed
+from mcu_gen.plan.liveness import Program, lifetimes, program
 from mcu_gen.plan.order import best_order
 from mcu_gen.plan.packing import Packing
-from mcu_gen.plan.types import Buffer, Overlap, Plan, Step
+from mcu_gen.plan.stretch import Stretch
+from mcu_gen.plan.types import Buffer, Plan
 from mcu_gen.targets import Target
 
 Select = Callable[[Node, Target], Kernel]
@@ -33,59 +36,146 @@ def peak(buffers: Mapping[str, Buffer], offsets: Mapping[str, int]) -> tuple[int
     return max(sums, key=lambda step: (sums[step], -step)), offsets[top.name] + top.bytes
 
 
-def _pack(prog: Program) -> tuple[Sequence[int], dict[str, Buffer], list[Overlap], Placement]:
-    """The better of the order with the smallest sum of live bytes and the order of the graph, after packing."""
+def _pack(prog: Program, graph: Graph, target: Target) -> tuple[Sequence[int], Layout]:
+    """The better of the order with the smallest sum of live bytes and the order of the graph, layer by layer, packed.
+
+    The first result is the order with the smallest sum, the second may follow either.
+    """
     order = best_order(prog).tasks
-    buffers, overlaps = lifetimes(prog, order)
-    placement = place(list(buffers.values()), overlaps)
+    best = assemble(Stretch(graph, prog, target, order), ())
     own = tuple(range(len(prog.tasks)))
     if order != own:
         own_buffers, own_overlaps = lifetimes(prog, own)
-        if Packing(own_buffers.values(), own_overlaps).lower_bound < placement.arena_bytes:
-            own_placement = place(list(own_buffers.values()), own_overlaps)
-            if own_placement.arena_bytes < placement.arena_bytes:
-                return own, own_buffers, own_overlaps, own_placement
-    return order, buffers, overlaps, placement
+        if Packing(own_buffers.values(), own_overlaps).lower_bound < best.placement.arena_bytes:
+            other = assemble(Stretch(graph, prog, target, own), ())
+            if other.placement.arena_bytes < best.placement.arena_bytes:
+                best = other
+    return order, best
 
 
-def make_plan(graph: Graph, target: Target, *, max_ram: int | None = None, select: Select = cheapest) -> Plan:
+def make_plan(
+    graph: Graph,
+    target: Target,
+    *,
+    max_ram: int | None = None,
+    max_mac_overhead: float | None = None,
+    fuse: bool = True,
+    input_mode: str = "auto",
+    select: Select = cheapest,
+) -> Plan:
     """Plans ``graph`` for ``target``.
+
+    Without limits, and wherever it fits ``max_ram``, everything runs layer by layer.  Otherwise stretches of operators
+    run tile by tile: with ``max_ram`` the plan with the fewest extra multiply-accumulates that fits is taken, with
+    ``max_mac_overhead`` alone the one that needs the least RAM.
 
     Args:
         graph: after the passes.
         target: the board; ``stack_bytes`` of it are reserved in RAM besides the arena.
         max_ram: limit for arena and stack together, bytes; the RAM region of the target is the limit otherwise.
+        max_mac_overhead: limit for multiply-accumulates that are done more than once, percent of the network's.
+        fuse: whether segments are allowed.
+        input_mode: ``keep`` holds the whole input in RAM (or its quantized form, where the model quantizes it), with
+            ``rows`` the caller pushes it row by row, ``auto`` keeps it where that fits.
         select: chooses the kernel of a node.
 
     Raises:
-        UnsupportedModelError: an operator has no kernel on the target.
-        DoesNotFitError: RAM or constants exceed the board or ``max_ram``.
+        UnsupportedModelError: an operator has no kernel on the target, or the input cannot be streamed.
+        DoesNotFitError: RAM or constants exceed the board or ``max_ram``; names the smallest RAM that does.
+    """
+    modes = INPUT_MODES[input_mode] if fuse else INPUT_MODES["keep"]
+    prog = program(graph, [select(node, target) for node in graph.nodes()], target)
+    order, layers = _pack(prog, graph, target)
+    if input_mode == "rows" and not fuse:
+        raise UsageError("the input can only be streamed in where operators are fused", hints=["leave --no-fuse out"])
+    limit = _limit(target, max_ram)
+
+    def plan(layout: Layout) -> Plan:
+        return _plan(graph, target, prog, layout, max_ram)
+
+    whole = plan(layers)
+    if not fuse or (input_mode != "rows" and max_mac_overhead is None and _fits(whole, limit)):
+        return _checked(whole, max_mac_overhead)
+    chooser = _chooser(graph, target, prog, order)
+    if input_mode == "rows" and not any(e.of_kind("rows") for e in chooser.edges()):
+        raise UnsupportedModelError(
+            "the input cannot be streamed in row by row", where=f"input {graph.inputs[0]}" if graph.inputs else None,
+            reasons=why_not_streamed(chooser.stretches[0]), hints=["hold it in memory with --input keep"],
+        )  # fmt: skip
+    allowed = [kind for kinds in modes for kind in kinds]
+    if max_mac_overhead is not None and max_ram is None:
+        layout = chooser.least_ram(allowed, max_mac_overhead * whole.base_macs / 100)
+        return _checked(plan(layout) if layout is not None else whole, max_mac_overhead)
+    arena = (limit if limit is not None else whole.ram_bytes) - target.stack_bytes
+    for kinds in modes:
+        layout = chooser.fewest_macs(kinds, arena) if arena > 0 else None
+        if layout is not None:
+            return _checked(plan(layout), max_mac_overhead)
+    smallest = chooser.smallest(allowed)
+    return _checked(plan(smallest) if smallest is not None else whole, max_mac_overhead)
+
+
+def pareto(
+    graph: Graph, target: Target, *, fuse: bool = True, input_mode: str = "auto", select: Select = cheapest
+) -> list[Plan]:
+    """Plans of which none is better in RAM and in multiply-accumulates, the fastest first.
+
+    The arguments are those of :func:`make_plan`.  Plans that are too large for the board are among them.
     """
     prog = program(graph, [select(node, target) for node in graph.nodes()], target)
-    order, buffers, overlaps, placement = _pack(prog)
-    broken = violations(buffers.values(), overlaps, placement.offsets)
-    assert not broken, f"the planner placed buffers wrongly: {broken}"
-    tasks = [prog.tasks[i] for i in order]
-    steps = tuple(
-        Step(i, task.node, task.kernel, scratch_name(task, prog.storages) if task.scratch else None)
-        for i, task in enumerate(tasks)
-    )
-    plan = Plan(
+    order, layers = _pack(prog, graph, target)
+    plans = [_plan(graph, target, prog, layers, None)] if input_mode != "rows" or not fuse else []
+    if fuse:
+        kinds = [kind for kinds in INPUT_MODES[input_mode] for kind in kinds]
+        for layout in _chooser(graph, target, prog, order).pareto(kinds):
+            if not plans or layout.placement.arena_bytes < plans[-1].arena_bytes:
+                plans.append(_plan(graph, target, prog, layout, None))
+    return plans
+
+
+def _chooser(graph: Graph, target: Target, prog: Program, order: Sequence[int]) -> Chooser:
+    own = tuple(range(len(prog.tasks)))
+    return Chooser([Stretch(graph, prog, target, o) for o in dict.fromkeys((own, tuple(order)))])
+
+
+def _plan(graph: Graph, target: Target, prog: Program, layout: Layout, max_ram: int | None) -> Plan:
+    return Plan(
         graph=graph,
         target=target,
-        steps=steps,
-        buffers=buffers,
-        offsets=placement.offsets,
+        steps=layout.steps,
+        buffers=layout.buffers,
+        offsets=layout.placement.offsets,
         aliases=prog.aliases,
-        arena_bytes=placement.arena_bytes,
+        arena_bytes=layout.placement.arena_bytes,
         stack_bytes=target.stack_bytes,
-        constant_bytes=constant_bytes(graph, steps, target),
+        constant_bytes=constant_bytes(graph, layout.steps, target),
         max_ram=max_ram,
-        lower_bound_bytes=placement.lower_bound,
-        greedy_bytes=placement.greedy_bytes,
-        optimal=placement.optimal,
+        lower_bound_bytes=layout.placement.lower_bound,
+        greedy_bytes=layout.placement.greedy_bytes,
+        optimal=layout.placement.optimal,
+        segments=layout.segments,
     )
+
+
+def _limit(target: Target, max_ram: int | None) -> int | None:
+    """Bytes that arena and stack may take."""
+    limits = [r.size for r in target.regions if r.use == "ram"][:1] + ([] if max_ram is None else [max_ram])
+    return min(limits, default=None)
+
+
+def _fits(plan: Plan, limit: int | None) -> bool:
+    return limit is None or plan.ram_bytes <= limit
+
+
+def _checked(plan: Plan, max_mac_overhead: float | None) -> Plan:
+    """``plan``, if it respects all limits."""
     _check_ram(plan)
+    if max_mac_overhead is not None and plan.macs_overhead_pct > max_mac_overhead:
+        raise DoesNotFitError(
+            f"within --max-ram {plan.max_ram} the plan with the fewest extra multiply-accumulates takes "
+            f"+{plan.macs_overhead_pct:.1f} % MACs, more than --max-mac-overhead {max_mac_overhead:g}",
+            hints=["allow more RAM or more multiply-accumulates (`mcu-gen plan --pareto` lists both)"],
+        )
     _check_flash(plan)
     return plan
 
@@ -112,13 +202,24 @@ def _check_ram(plan: Plan) -> None:
     shown = ", ".join(f"{b.name} {b.bytes:,} B" for b in alive[:_SHOWN])
     more = f" and {len(alive) - _SHOWN} more" if len(alive) > _SHOWN else ""
     hints = []
-    if plan.max_ram is not None and (not regions or plan.ram_bytes <= regions[0].size):
+    if plan.segments:
+        cost = f"at +{plan.macs_overhead_pct:.1f} % MACs"
+        enough = plan.max_ram is not None and (not regions or plan.ram_bytes <= regions[0].size)
+        hints.append(
+            f"{'--max-ram' if enough else 'a board with'} {plan.ram_bytes} {'' if enough else 'B of RAM '}gives a plan of {plan.ram_bytes:,} B {cost}"
+        )
+    elif plan.max_ram is not None and (not regions or plan.ram_bytes <= regions[0].size):
         hints.append(f"--max-ram {plan.ram_bytes} is enough for this plan")
     else:
         hints.append(f"take a board with at least {plan.ram_bytes:,} B in one RAM region (`mcu-gen boards` lists them)")
     hints.append(f"make the tensors around {layer_at(plan, step)} smaller: input resolution, or channels")
+    need = (
+        f"needs at least {plan.ram_bytes:,} B of RAM, fused as far as it goes"
+        if plan.segments
+        else f"needs {plan.ram_bytes:,} B of RAM"
+    )
     raise DoesNotFitError(
-        f"needs {plan.ram_bytes:,} B of RAM (arena {plan.arena_bytes:,} B + stack {plan.stack_bytes:,} B), but {what} "
+        f"{need} (arena {plan.arena_bytes:,} B + stack {plan.stack_bytes:,} B), but {what} "
         f"has {limit:,} B ({plan.ram_bytes - limit:,} B too many); alive at the peak: {shown}{more}",
         where=layer_at(plan, step),
         hints=hints,

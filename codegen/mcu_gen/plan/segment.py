@@ -331,7 +331,7 @@ class Family:
         ]
         over = self.lead(option.first, option.streamed)
         if over is not None:
-            overlaps.append(Overlap(over[0], self.end.output, over[1]))
+            overlaps.append(Overlap(over[0], self.end.output, over[1], segment=True))
         return found, overlaps
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mcu_gen.graph import Graph, Node
+from mcu_gen.graph import Graph, Node, operator
 from mcu_gen.kernels.contract import Kernel
 from mcu_gen.targets import Target
 
@@ -31,11 +31,15 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Overlap:
-    """``below`` may overlap ``above`` when it starts at least ``lead`` bytes lower."""
+    """``below`` may overlap ``above`` when it starts at least ``lead`` bytes lower.
+
+    ``above`` dies in the step in which ``below`` comes to life, unless both live through the steps of a segment.
+    """
 
     above: str  # the kernel's input
     below: str  # the kernel's output
     lead: int
+    segment: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,26 @@ class Plan:
     def offset(self, tensor: str) -> int:
         """Arena offset of a tensor or scratch buffer, in bytes."""
         return self.offsets[self.aliases.get(tensor, tensor)]
+
+    @property
+    def base_macs(self) -> int:
+        """Multiply-accumulates of one inference when nothing is computed twice."""
+        return sum(operator(s.node.type).macs(s.node) for s in self.steps)
+
+    @property
+    def extra_macs(self) -> int:
+        """Multiply-accumulates that segments compute beyond what running layer by layer takes."""
+        return sum(s.extra_macs for s in self.segments)
+
+    @property
+    def macs_overhead_pct(self) -> float:
+        """Extra multiply-accumulates in percent of those of the network."""
+        return 100.0 * self.extra_macs / self.base_macs if self.extra_macs else 0.0
+
+    @property
+    def streamed(self) -> str | None:
+        """The graph input whose rows the caller pushes, or None."""
+        return next((s.streamed for s in self.segments if s.streamed is not None), None)
 
     @property
     def ram_bytes(self) -> int:

@@ -1,0 +1,73 @@
+"""From a choice of segments to buffers with lifetimes, and to a packed arena."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcu_gen.plan.arena import Placement, place, violations
+from mcu_gen.plan.liveness import lifetimes, scratch_name
+from mcu_gen.plan.segment import Family, Option
+from mcu_gen.plan.stretch import Stretch
+from mcu_gen.plan.types import Buffer, Overlap, Segment, Step
+
+Chosen = Sequence[tuple[Family, Option]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A packed plan: steps, segments, buffers and where they lie."""
+
+    steps: tuple[Step, ...]
+    segments: tuple[Segment, ...]
+    buffers: dict[str, Buffer]
+    overlaps: tuple[Overlap, ...]
+    placement: Placement
+    copied: int
+
+
+def segment_lifetimes(stretch: Stretch, chosen: Chosen) -> tuple[dict[str, Buffer], list[Overlap]]:
+    """Buffers and legal overlaps when the stretches ``chosen`` run as segments and everything else as a whole.
+
+    What a segment reads from outside lives until it ends, what it writes lives from its first step, and tensors inside
+    have a patch and perhaps a line buffer.
+    """
+    buffers, _ = lifetimes(stretch.prog, stretch.order)
+    inside: set[str] = set()
+    overlaps: list[Overlap] = []
+    covered: set[int] = set()
+    for index, (family, option) in enumerate(chosen):
+        covered.update(range(option.first, option.last + 1))
+        for name in family.end.border(option.first):
+            buffers[name] = dataclasses.replace(buffers[name], last=max(buffers[name].last, option.last))
+        out = family.end.output
+        buffers[out] = dataclasses.replace(buffers[out], first=min(buffers[out].first, option.first))
+        parts, legal = family.buffers(option, index, len(stretch))
+        buffers.update((b.name, b) for b in parts)
+        inside.update(b.name for b in parts)
+        overlaps += legal
+    for position, site in enumerate(stretch.sites):
+        if position in covered:
+            continue
+        for (above, below), lead in site.task.leads.items():
+            if above != below and buffers[above].last == position == buffers[below].first:
+                overlaps.append(Overlap(above, below, lead))
+    return buffers, overlaps
+
+
+def assemble(stretch: Stretch, chosen: Chosen) -> Layout:
+    """Packs a choice of segments."""
+    buffers, overlaps = segment_lifetimes(stretch, chosen)
+    placement = place(list(buffers.values()), overlaps)
+    broken = violations(buffers.values(), overlaps, placement.offsets)
+    assert not broken, f"the planner placed buffers wrongly: {broken}"
+    steps = tuple(
+        Step(i, site.task.node, site.task.kernel, scratch_name(site.task, stretch.prog.storages))
+        if site.task.scratch
+        else Step(i, site.task.node, site.task.kernel, None)
+        for i, site in enumerate(stretch.sites)
+    )
+    segments = tuple(family.segment(option) for family, option in chosen)
+    copied = sum(option.copied for _, option in chosen)
+    return Layout(steps, segments, buffers, tuple(overlaps), placement, copied)
