@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from mcu_gen.targets import list_targets, load_target
 
-#: Marker -> commands that its tests need; all of them must be on PATH.
-_TOOLS = {
-    "qemu": ("arm-none-eabi-gcc", "qemu-system-arm"),
-}
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def shared_folder() -> Path | None:
@@ -22,16 +20,42 @@ def shared_folder() -> Path | None:
     return folder if (folder / "models").is_dir() else None
 
 
+@functools.cache
+def missing_tools(board: str) -> tuple[str, ...]:
+    """What the emulator and the first choice of compiler of a board lack here; empty when one compiler is complete."""
+    target = load_target(board)
+    settings = target.manifest["mcu_gen"]["toolchains"]
+    lacks = []
+    for kind in settings["order"]:
+        chain = settings[kind]
+        absent = [f"{chain.get('prefix') or chain['sysroot_of']}gcc"]
+        absent = [p for p in absent if shutil.which(p) is None]
+        programs = chain.get("programs", ())
+        if programs and not any(shutil.which(p) for p in programs):
+            absent.append(programs[0])
+        lacks.append(absent)
+    emulator = target.emulators["qemu"]["program"]
+    found = min(lacks, key=len) + ([] if shutil.which(emulator) else [emulator])
+    return tuple(found)
+
+
+def _boards(item: pytest.Item) -> list[str]:
+    """The emulated boards among the parameters of a test; the Cortex-M4 board where it names none."""
+    emulated = {t.name for t in list_targets() if "qemu" in t.emulators}
+    callspec = getattr(item, "callspec", None)
+    values = [getattr(v, "name", v) for v in callspec.params.values()] if callspec else []
+    return [v for v in values if isinstance(v, str) and v in emulated] or ["mps2_an386"]
+
+
 def _missing(item: pytest.Item) -> str | None:
     if item.get_closest_marker("shared") and shared_folder() is None:
         return "SKIPPED: no shared models; set MCU_GEN_SHARED to the folder that holds models/"
     if item.get_closest_marker("renode") and not (os.environ.get("RENODE") or shutil.which("renode")):
         return "SKIPPED: Renode is not installed; put it on PATH or set RENODE"
-    for marker, commands in _TOOLS.items():
-        if item.get_closest_marker(marker):
-            absent = [c for c in commands if shutil.which(c) is None]
-            if absent:
-                return f"SKIPPED: {', '.join(absent)} not found; `mcu-gen doctor` says how to get it"
+    if item.get_closest_marker("qemu"):
+        absent = sorted({tool for board in _boards(item) for tool in missing_tools(board)})
+        if absent:
+            return f"SKIPPED: {', '.join(absent)} not found; `mcu-gen doctor` says how to get it"
     return None
 
 
