@@ -151,8 +151,9 @@ def validate(
         samples = unbatch(_inputs(check, specs), specs)
         progress(f"asking {ORACLES[check.oracle]}", 0, 0)
         want = _oracle(check, content, samples).outputs
-        progress("building", 0, 0)
+        progress(f"building and starting on {check.on}", 0, 0)
         with open_device(project, check.on, guard=True) as device:
+            progress(f"running on {check.on}", 0, 0)
             got, ticks = run_batch(
                 device, samples, reset_state=check.reset_state,
                 progress=lambda done, total: progress(f"running on {check.on}", done, total),

@@ -84,8 +84,8 @@ def demo(
         def progress(step: str, done: int, total: int) -> None:
             if total:
                 advance(done, total)
-            elif not out.err.is_terminal:
-                out.note(f"{_TITLES[step]} ...")
+            else:
+                advance.title(_TITLES[step])
 
         story = run_demo(output, on=on.value, progress=progress)
     steps = {step["name"]: step for step in story.steps}

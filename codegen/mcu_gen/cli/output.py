@@ -8,14 +8,14 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 import mcu_gen
 from mcu_gen.errors import McuGenError, UnsupportedModelError
@@ -31,8 +31,6 @@ _PIPE_WIDTH = 120
 
 #: Converters join the names of operators that they fuse.
 _FUSED_NAME = re.compile(r"([\w/:.-]+);[\w/:.;-]*[\w/-]")
-
-Advance = Callable[[int, int], None]
 
 
 def plain(value: Any) -> Any:
@@ -62,6 +60,48 @@ def _console(stream: Any) -> Console:
     if not stream.isatty() and not os.environ.get("COLUMNS"):
         width = _PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+
+class Steps:
+    """Progress of long work; this one shows nothing."""
+
+    def title(self, text: str) -> None:
+        """What is being done now."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """How far it is; a total of 0 means unknown."""
+
+
+class _BarSteps(Steps):
+    """Progress as a bar on a terminal."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self.bar, self.task = bar, task
+
+    def title(self, text: str) -> None:
+        self.bar.reset(self.task, total=None, description=escape(text))
+
+    def __call__(self, done: int, total: int) -> None:
+        self.bar.update(self.task, completed=done, total=total or None)
+
+
+class _LineSteps(Steps):
+    """Progress where nobody can see a bar: at most one line in ten seconds."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self.console, self.text = console, title
+        self.last = time.monotonic()
+
+    def title(self, text: str) -> None:
+        self.text = text
+        self("...", 0)
+
+    def __call__(self, done: int | str, total: int) -> None:
+        now = time.monotonic()
+        if now - self.last >= _LINE_EVERY_S:
+            self.last = now
+            of = f" of {total}" if total else ""
+            self.console.print(f"{escape(self.text)}: {done}{of}", style="dim")
 
 
 class Output:
@@ -94,20 +134,19 @@ class Output:
             self.err.print(escape(text), style="dim")
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Advance]:
+    def progress(self, title: str) -> Iterator[Steps]:
         """Progress of long work: a bar on a terminal, a line now and then elsewhere, nothing under ``-q``.
 
-        Yields a function to call with ``(done, total)``; a total of 0 means unknown.
+        Yields a :class:`Steps` to tell what is being done, and how far it is.
         """
         if self.quiet:
-            yield lambda done, total: None
+            yield Steps()
         elif self.err.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
             with Progress(*columns, TimeElapsedColumn(), console=self.err, transient=True) as bar:
-                task = bar.add_task(escape(title), total=None)
-                yield lambda done, total: bar.update(task, completed=done, total=total or None)
+                yield _BarSteps(bar, bar.add_task(escape(title), total=None))
         else:
-            yield _LineProgress(self.err, title)
+            yield _LineSteps(self.err, title)
 
     @contextmanager
     def phase(self, title: str) -> Iterator[None]:
@@ -147,18 +186,3 @@ class Output:
             self.err.print(f"  [red]-[/red] {escape(brief(reason))}")
         for hint in error.hints:
             self.err.print(f"  [cyan]try:[/cyan] {escape(brief(hint))}")
-
-
-class _LineProgress:
-    """Progress where nobody can see a bar: at most one line in ten seconds."""
-
-    def __init__(self, console: Console, title: str) -> None:
-        self.console, self.title = console, title
-        self.last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self.last >= _LINE_EVERY_S:
-            self.last = now
-            of = f" of {total}" if total else ""
-            self.console.print(f"{escape(self.title)}: {done}{of}", style="dim")

@@ -87,6 +87,7 @@ def validate(
             if total:
                 advance(done, total)
             else:
+                advance.title(phase)
                 out.debug(phase)
 
         result = api.validate(model, board, check, progress=progress)
