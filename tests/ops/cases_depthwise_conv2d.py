@@ -58,6 +58,7 @@ def _rounding(name: str, factor: float, values: np.ndarray, **more: object) -> C
 
 
 _HALVES = np.arange(-300, 301)
+_FAR = np.unique(np.concatenate([np.linspace(-(2**31), 2**31 - 1, 301).astype(np.int64), 2 ** np.arange(20, 31)]))
 _WIDE = np.unique(np.linspace(-80000, 80000, 701).astype(np.int64))
 _FACTORS = {"1/2": 0.5, "1/8": 0.125, "1/6": 1 / 6, "0.3": 0.3, "rounds to 2^31": 0.99999999, "3.7": 3.7}
 
@@ -74,4 +75,5 @@ CASES = [
     ),
     *(_rounding(f"s8 factor {n}", f, _HALVES) for n, f in _FACTORS.items()),
     *(_rounding(f"s16 factor {n}", f, _WIDE, dtype="int16") for n, f in _FACTORS.items()),
+    *(_rounding(f"s8 far sums, factor {f:g}", f, _FAR) for f in (2.0**-26, 1e-7, 0.25, 16.0, 1000.0)),
 ]

@@ -105,6 +105,7 @@ def _rounding(name: str, factor: float, values: np.ndarray, y_scale: float = 1.0
 
 
 _HALVES = np.arange(-1600, 1601)
+_FAR = np.unique(np.concatenate([np.linspace(-(2**31), 2**31 - 1, 301).astype(np.int64), 2 ** np.arange(20, 31)]))
 _WIDE = np.unique(np.linspace(-80000, 80000, 701).astype(np.int64))
 #: (weight scale, output scale): their quotient in double precision lies on, just below or far from the halves.
 _FACTORS = {"1/2": (0.5, 1.0), "1/4": (0.25, 1.0), "1/8": (0.125, 1.0), "1/6": (1.0, 6.0), "1/12": (1.0, 12.0),
@@ -121,6 +122,7 @@ CASES = [
     Case("int16 per channel", partial(fully_connected, dtype="int16", per_channel=True)),
     Case("int16 32-bit bias", partial(fully_connected, dtype="int16", bias_dtype="int32"), quick=True),
     *(_rounding(f"int8 factor {n}", f, _HALVES, s) for n, (f, s) in _FACTORS.items()),
+    *(_rounding(f"int8 far sums, factor {f:g}", f, _FAR) for f in (2.0**-26, 1e-7, 1e-8, 0.25, 0.99)),
     *(_rounding(f"int16 factor {n}", f, _WIDE, s, dtype="int16") for n, (f, s) in _FACTORS.items()),
     *(
         _rounding(f"int16 32-bit bias factor {n}", f, _WIDE, s, dtype="int16", bias_dtype="int32")

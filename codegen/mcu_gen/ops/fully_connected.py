@@ -4,7 +4,8 @@ Arithmetic (LiteRT ``reference_integer_ops::FullyConnected``, the variant with f
 paths take): the integer sum of (x - zero point) * (w - zero point) plus bias is multiplied by
 input scale x weight scale / output scale in double precision and rounded once, halves away from zero
 (``std::round``).  Sums are modulo 2**32 (int8, and int16 with a 32-bit bias) or 64 bits wide (int16).  TFLite Micro
-rounds twice in fixed point here and differs; LiteRT is the rule.
+rounds twice in fixed point here and differs; LiteRT is the rule.  Products beyond int32 are undefined there and
+saturate here.
 """
 
 from __future__ import annotations
