@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mcu_gen.graph.operator import operator
-from mcu_gen.plan.planner import layer_at, peak
+from mcu_gen.plan.limits import layer_at, peak
 from mcu_gen.plan.types import Plan
 
 

@@ -106,7 +106,7 @@ class Edges:
         return edges
 
     def of_kind(self, kind: str) -> list[Edge]:
-        """The edges of plans with the input whole in memory (``whole``), streamed in (``rows``), or streamed through its
+        """The edges of plans whose input is whole in memory (``whole``), streamed in (``rows``) or streamed through its
         QUANTIZE and whole in its quantized form (``quantized``); none where the graph has no such plans.
         """
         if kind == "whole":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from mcu_gen.errors import DoesNotFitError, UnsupportedModelError, UsageError
 from mcu_gen.graph import Graph, Node
@@ -12,28 +12,15 @@ from mcu_gen.plan.assemble import Layout, assemble
 from mcu_gen.plan.choose import INPUT_MODES, Chooser
 from mcu_gen.plan.constants import constant_bytes
 from mcu_gen.plan.fusion import why_not_streamed
+from mcu_gen.plan.limits import check_flash, check_ram
 from mcu_gen.plan.liveness import Program, lifetimes, program
 from mcu_gen.plan.order import best_order
 from mcu_gen.plan.packing import Packing
 from mcu_gen.plan.stretch import Stretch
-from mcu_gen.plan.types import Buffer, Plan
+from mcu_gen.plan.types import Plan
 from mcu_gen.targets import Target
 
 Select = Callable[[Node, Target], Kernel]
-
-#: Tensors that an error names.
-_SHOWN = 6
-
-
-def peak(buffers: Mapping[str, Buffer], offsets: Mapping[str, int]) -> tuple[int, int]:
-    """The step at which the arena reaches highest (the first such) and the bytes in use up to there."""
-    top = max(buffers.values(), key=lambda b: (offsets[b.name] + b.bytes, -b.first), default=None)
-    if top is None:
-        return 0, 0
-    sums: dict[int, int] = {}
-    for step in range(top.first, top.last + 1):
-        sums[step] = sum(b.bytes for b in buffers.values() if b.first <= step <= b.last)
-    return max(sums, key=lambda step: (sums[step], -step)), offsets[top.name] + top.bytes
 
 
 def _pack(prog: Program, graph: Graph, target: Target) -> tuple[Sequence[int], Layout]:
@@ -169,72 +156,12 @@ def _fits(plan: Plan, limit: int | None) -> bool:
 
 def _checked(plan: Plan, max_mac_overhead: float | None) -> Plan:
     """``plan``, if it respects all limits."""
-    _check_ram(plan)
+    check_ram(plan)
     if max_mac_overhead is not None and plan.macs_overhead_pct > max_mac_overhead:
         raise DoesNotFitError(
             f"within --max-ram {plan.max_ram} the plan with the fewest extra multiply-accumulates takes "
             f"+{plan.macs_overhead_pct:.1f} % MACs, more than --max-mac-overhead {max_mac_overhead:g}",
             hints=["allow more RAM or more multiply-accumulates (`mcu-gen plan --pareto` lists both)"],
         )
-    _check_flash(plan)
+    check_flash(plan)
     return plan
-
-
-def layer_at(plan: Plan, step: int) -> str:
-    """What runs at a step, in the user's words."""
-    if step < 0:
-        return "the inputs"
-    return f"layer {plan.steps[step].node.name}" if step < len(plan.steps) else "the outputs"
-
-
-def _check_ram(plan: Plan) -> None:
-    regions = [r for r in plan.target.regions if r.use == "ram"]
-    limits = [(regions[0].size, f"RAM region {regions[0].name} of {plan.target.name}")] if regions else []
-    if plan.max_ram is not None:
-        limits.append((plan.max_ram, "the limit --max-ram"))
-    if not limits:
-        return
-    limit, what = min(limits)
-    if plan.ram_bytes <= limit:
-        return
-    step, _ = peak(plan.buffers, plan.offsets)
-    alive = sorted((b for b in plan.buffers.values() if b.first <= step <= b.last), key=lambda b: (-b.bytes, b.name))
-    shown = ", ".join(f"{b.name} {b.bytes:,} B" for b in alive[:_SHOWN])
-    more = f" and {len(alive) - _SHOWN} more" if len(alive) > _SHOWN else ""
-    hints = []
-    if plan.segments:
-        cost = f"at +{plan.macs_overhead_pct:.1f} % MACs"
-        enough = plan.max_ram is not None and (not regions or plan.ram_bytes <= regions[0].size)
-        hints.append(
-            f"{'--max-ram' if enough else 'a board with'} {plan.ram_bytes} {'' if enough else 'B of RAM '}gives a plan of {plan.ram_bytes:,} B {cost}"
-        )
-    elif plan.max_ram is not None and (not regions or plan.ram_bytes <= regions[0].size):
-        hints.append(f"--max-ram {plan.ram_bytes} is enough for this plan")
-    else:
-        hints.append(f"take a board with at least {plan.ram_bytes:,} B in one RAM region (`mcu-gen boards` lists them)")
-    hints.append(f"make the tensors around {layer_at(plan, step)} smaller: input resolution, or channels")
-    need = (
-        f"needs at least {plan.ram_bytes:,} B of RAM, fused as far as it goes"
-        if plan.segments
-        else f"needs {plan.ram_bytes:,} B of RAM"
-    )
-    raise DoesNotFitError(
-        f"{need} (arena {plan.arena_bytes:,} B + stack {plan.stack_bytes:,} B), but {what} "
-        f"has {limit:,} B ({plan.ram_bytes - limit:,} B too many); alive at the peak: {shown}{more}",
-        where=layer_at(plan, step),
-        hints=hints,
-    )
-
-
-def _check_flash(plan: Plan) -> None:
-    region = next((r for r in plan.target.regions if r.use == "flash"), None)
-    if region is None or plan.constant_bytes <= region.size:
-        return
-    raise DoesNotFitError(
-        f"weights and tables need {plan.constant_bytes:,} B of flash, but flash region {region.name} of "
-        f"{plan.target.name} has {region.size:,} B ({plan.constant_bytes - region.size:,} B too many)",
-        hints=[
-            f"take a board with more than {plan.constant_bytes:,} B of flash (`mcu-gen boards` lists them)",
-            "a float32 model becomes a quarter of its size with `mcu-gen quantize`",
-        ],
-    )

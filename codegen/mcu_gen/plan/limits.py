@@ -1,0 +1,77 @@
+"""Whether a plan fits: limits of the board and of the user, and what an error says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mcu_gen.errors import DoesNotFitError
+from mcu_gen.plan.types import Buffer, Plan
+
+#: Tensors that an error names.
+_SHOWN = 6
+
+
+def peak(buffers: Mapping[str, Buffer], offsets: Mapping[str, int]) -> tuple[int, int]:
+    """The step at which the arena reaches highest (the first such) and the bytes in use up to there."""
+    top = max(buffers.values(), key=lambda b: (offsets[b.name] + b.bytes, -b.first), default=None)
+    if top is None:
+        return 0, 0
+    sums: dict[int, int] = {}
+    for step in range(top.first, top.last + 1):
+        sums[step] = sum(b.bytes for b in buffers.values() if b.first <= step <= b.last)
+    return max(sums, key=lambda step: (sums[step], -step)), offsets[top.name] + top.bytes
+
+
+def layer_at(plan: Plan, step: int) -> str:
+    """What runs at a step, in the user's words."""
+    if step < 0:
+        return "the inputs"
+    return f"layer {plan.steps[step].node.name}" if step < len(plan.steps) else "the outputs"
+
+
+def check_ram(plan: Plan) -> None:
+    """Raises DoesNotFitError where a plan exceeds its board or ``max_ram``."""
+    regions = [r for r in plan.target.regions if r.use == "ram"]
+    limits = [(regions[0].size, f"RAM region {regions[0].name} of {plan.target.name}")] if regions else []
+    if plan.max_ram is not None:
+        limits.append((plan.max_ram, "the limit --max-ram"))
+    if not limits:
+        return
+    limit, what = min(limits)
+    if plan.ram_bytes <= limit:
+        return
+    step, _ = peak(plan.buffers, plan.offsets)
+    alive = sorted((b for b in plan.buffers.values() if b.first <= step <= b.last), key=lambda b: (-b.bytes, b.name))
+    shown = ", ".join(f"{b.name} {b.bytes:,} B" for b in alive[:_SHOWN])
+    more = f" and {len(alive) - _SHOWN} more" if len(alive) > _SHOWN else ""
+    enough = plan.max_ram is not None and (not regions or plan.ram_bytes <= regions[0].size)
+    if plan.segments:
+        does = f"--max-ram {plan.ram_bytes}" if enough else f"a board with {plan.ram_bytes:,} B in one RAM region"
+        hints = [f"{does} gives a plan of {plan.ram_bytes:,} B at +{plan.macs_overhead_pct:.1f} % MACs"]
+    elif enough:
+        hints = [f"--max-ram {plan.ram_bytes} is enough for this plan"]
+    else:
+        hints = [f"take a board with at least {plan.ram_bytes:,} B in one RAM region (`mcu-gen boards` lists them)"]
+    hints.append(f"make the tensors around {layer_at(plan, step)} smaller: input resolution, or channels")
+    need = "needs, fused as far as it goes," if plan.segments else "needs"
+    raise DoesNotFitError(
+        f"{need} {plan.ram_bytes:,} B of RAM (arena {plan.arena_bytes:,} B + stack {plan.stack_bytes:,} B), but {what} "
+        f"has {limit:,} B ({plan.ram_bytes - limit:,} B too many); alive at the peak: {shown}{more}",
+        where=layer_at(plan, step),
+        hints=hints,
+    )
+
+
+def check_flash(plan: Plan) -> None:
+    """Raises DoesNotFitError where the constants of a plan exceed the flash of its board."""
+    region = next((r for r in plan.target.regions if r.use == "flash"), None)
+    if region is None or plan.constant_bytes <= region.size:
+        return
+    raise DoesNotFitError(
+        f"weights and tables need {plan.constant_bytes:,} B of flash, but flash region {region.name} of "
+        f"{plan.target.name} has {region.size:,} B ({plan.constant_bytes - region.size:,} B too many)",
+        hints=[
+            f"take a board with more than {plan.constant_bytes:,} B of flash (`mcu-gen boards` lists them)",
+            "a float32 model becomes a quarter of its size with `mcu-gen quantize`",
+        ],
+    )
