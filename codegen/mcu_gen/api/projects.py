@@ -36,20 +36,21 @@ def load(path: str | Path) -> Graph:
     return run_passes(frontends.load(path))
 
 
-def plan(model: Graph | str | Path, board: Target | str, *, max_ram: int | None = None) -> Plan:
+def plan(model: Graph | str | Path, board: Target | str, *, max_ram: int | None = None, fuse: bool = True) -> Plan:
     """The memory and execution plan of a model on a board.
 
     Args:
         model: a graph or the path of a model.
         board: a target, a board name, or the path of a board manifest.
         max_ram: bytes of RAM that arena and stack may take together; the board's RAM region when left out.
+        fuse: let layers run tile by tile where they do not fit otherwise.
 
     Raises:
         DoesNotFitError: with the smallest RAM that would do.
     """
     graph = model if isinstance(model, Graph) else load(model)
     target = board if isinstance(board, Target) else load_target(board)
-    return make_plan(graph, target, max_ram=max_ram)
+    return make_plan(graph, target, max_ram=max_ram, fuse=fuse)
 
 
 def generate(
@@ -58,6 +59,7 @@ def generate(
     out: str | Path,
     *,
     max_ram: int | None = None,
+    fuse: bool = True,
     name: str | None = None,
 ) -> Project:
     """Writes a complete PlatformIO project to the folder ``out``, whole or not at all.
@@ -66,18 +68,19 @@ def generate(
         DoesNotFitError: see :func:`plan`.
         UsageError: ``out`` holds somebody else's files or cannot be written.
     """
-    return write(plan(model, board, max_ram=max_ram), out, name=name)
+    return write(plan(model, board, max_ram=max_ram, fuse=fuse), out, fuse=fuse, name=name)
 
 
-def write(made: Plan, out: str | Path, *, name: str | None = None) -> Project:
-    """:func:`generate` for a plan that is made already."""
+def write(made: Plan, out: str | Path, *, fuse: bool = True, name: str | None = None) -> Project:
+    """:func:`generate` for a plan that is made already; ``fuse`` is what it was made with."""
     options = {} if made.max_ram is None else {"max-ram": str(made.max_ram)}
+    options |= {} if fuse else {"no-fuse": ""}
     return write_project(made, Path(out), _provenance(made, options), ProjectOptions(name, options))
 
 
 def _provenance(made: Plan, options: Mapping[str, str]) -> Provenance:
     """What generated files say about their origin."""
-    text = " ".join([f"--board {made.target.name}", *(f"--{k} {v}" for k, v in sorted(options.items()))])
+    text = " ".join([f"--board {made.target.name}", *(f"--{k} {v}".rstrip() for k, v in sorted(options.items()))])
     return Provenance(__version__, made.graph.sha256, text)
 
 

@@ -45,7 +45,7 @@ class Check:
         oracle: ``litert`` or ``tflm``.
         data: inputs; ``samples`` random ones from ``seed`` when left out.
         reset_state: clear variable tensors before each sample.
-        max_ram: as for a plan.
+        max_ram, fuse: as for a plan.
         out: keep the project in this folder; a temporary one otherwise.
     """
 
@@ -56,6 +56,7 @@ class Check:
     seed: int = 0
     reset_state: bool = False
     max_ram: int | None = None
+    fuse: bool = True
     out: Path | None = None
 
 
@@ -142,10 +143,10 @@ def validate(
         raise UsageError(f"unknown oracle {check.oracle!r}", where="--oracle", hints=["litert or tflm"])
     progress("planning", 0, 0)
     content = frontends.load_bytes(model)
-    made = plan(load(model), board, max_ram=check.max_ram)
+    made = plan(load(model), board, max_ram=check.max_ram, fuse=check.fuse)
     with ExitStack() as stack:
         out = check.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcu-gen-"))) / "project"
-        write(made, out)
+        write(made, out, fuse=check.fuse)
         project = open_project(out)
         specs = project.inputs
         samples = unbatch(_inputs(check, specs), specs)

@@ -28,14 +28,13 @@ def generate(
     ] = None,
 ) -> tuple[dict[str, Any], Render]:
     """Write a complete PlatformIO project: network, runtime, board files and platform."""
-    del no_fuse  # every plan is layer by layer
     with out.phase("planning"):
         graph = api.load(model)
-        made = api.plan(graph, board, max_ram=max_ram)
+        made = api.plan(graph, board, max_ram=max_ram, fuse=not no_fuse)
     for warning in graph.warnings:
         out.warn(warning)
     with out.phase("writing the project"):
-        project = api.write(made, output, name=name)
+        project = api.write(made, output, fuse=not no_fuse, name=name)
     data = {"dir": str(project.dir), "files": list(project.files), "plan": plan_data(made)}
 
     def render() -> None:

@@ -36,9 +36,7 @@ MaxRam = Annotated[
         help="Limit for arena and stack together, as in 64K, 320KiB, 49728; the linker enforces it.",
     ),
 ]  # fmt: skip
-NoFuse = Annotated[
-    bool, typer.Option("--no-fuse", help="Plan layer by layer, without fusing layers over patches (the default today).")
-]
+NoFuse = Annotated[bool, typer.Option("--no-fuse", help="Plan layer by layer, even where that does not fit.")]
 On = Annotated[
     str, typer.Option("--on", metavar="WHERE", help="host, qemu, renode, or a serial port such as /dev/ttyACM0.")
 ]

@@ -39,18 +39,17 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
         "no smaller one exists for this order" if data["optimal"] else f"lower bound {data['lower_bound_bytes']:,} B"
     )
     out.out.print()
-    out.out.print(
-        facts(
-            [
-                ("board", f"{escape(target.name)}, {escape(target.title)}"),
-                ("arena", f"[bold]{data['arena_bytes']:,} B[/bold] ({proof})"),
-                ("peak", f"{data['peak']['bytes']:,} B at {layer_name(data['peak']['layer'])}"),
-                ("RAM", used_of(data["ram_bytes"], limit) + f": arena and {data['stack_bytes']:,} B of stack"),
-                ("flash", used_of(data["flash_bytes"], target.flash_bytes) + " for weights and tables"),
-                ("MACs", f"{data['macs']:,}"),
-            ]
-        )
-    )
+    rows = [
+        ("board", f"{escape(target.name)}, {escape(target.title)}"),
+        ("arena", f"[bold]{data['arena_bytes']:,} B[/bold] ({proof})"),
+        ("peak", f"{data['peak']['bytes']:,} B at {layer_name(data['peak']['layer'])}"),
+        ("RAM", used_of(data["ram_bytes"], limit) + f": arena and {data['stack_bytes']:,} B of stack"),
+        ("flash", used_of(data["flash_bytes"], target.flash_bytes) + " for weights and tables"),
+        ("MACs", f"{data['macs']:,}"),
+    ]
+    if data["fusion"]:
+        rows.append(("fused", f"{len(data['fusion'])} segments, {data['macs_overhead_pct']:.1f} % more MACs"))
+    out.out.print(facts(rows))
     if any(step["live_bytes"] > data["arena_bytes"] for step in data["steps"]):
         text = "layers that work in place share memory, so the arena is smaller than the sum of live bytes"
         out.out.print(f"[dim]note:[/dim] {text}")
@@ -63,10 +62,9 @@ def plan(
     out: Output, model: Model, board: Board, max_ram: MaxRam = None, no_fuse: NoFuse = False
 ) -> tuple[dict[str, Any], Render]:
     """The memory and execution plan: operator order, kernels, arena offsets, totals."""
-    del no_fuse  # every plan is layer by layer
     with out.phase("planning"):
         graph = api.load(model)
-        made = api.plan(graph, board, max_ram=max_ram)
+        made = api.plan(graph, board, max_ram=max_ram, fuse=not no_fuse)
     for warning in graph.warnings:
         out.warn(warning)
     data = plan_data(made)

@@ -74,12 +74,12 @@ def validate(
     no_fuse: NoFuse = False,
 ) -> tuple[dict[str, Any], Render]:
     """Generate, build, run, and compare with the oracle bit by bit; names the first layer that differs."""
-    del no_fuse  # every plan is layer by layer
     if samples is not None and data is not None:
         raise UsageError("--samples and --data exclude each other: give one of them", where="--samples")
     check = api.Check(
         on=on, oracle=oracle.value, data=None if data is None else api.read_arrays(data),
-        samples=32 if samples is None else samples, seed=seed, reset_state=reset_state, max_ram=max_ram, out=output,
+        samples=32 if samples is None else samples, seed=seed, reset_state=reset_state, max_ram=max_ram,
+        fuse=not no_fuse, out=output,
     )  # fmt: skip
     with out.progress("validating") as advance:
 
