@@ -16,9 +16,29 @@
 #define MG_ALIGN(n)
 #endif
 
-/* n bytes to another place; the two do not overlap. */
+/* n bytes to another place, first to last: `to` may lie below `from` in the same buffer, not above. */
 static inline void mg_copy(void *to, const void *from, uint32_t n) {
-    memcpy(to, from, n);
+    uint8_t *t = (uint8_t *)to;
+    const uint8_t *f = (const uint8_t *)from;
+    if ((((uintptr_t)t | (uintptr_t)f) & 3u) == 0u) {
+        for (; n >= 16u; n -= 16u) {
+            uint32_t w[4]; /* memcpy of a constant size is a load or a store; the C library's own may go byte by byte */
+            memcpy(w, f, 16u);
+            memcpy(t, w, 16u);
+            t += 16;
+            f += 16;
+        }
+        for (; n >= 4u; n -= 4u) {
+            uint32_t w;
+            memcpy(&w, f, 4u);
+            memcpy(t, &w, 4u);
+            t += 4;
+            f += 4;
+        }
+    }
+    for (; n > 0u; n--) {
+        *t++ = *f++;
+    }
 }
 
 static inline int32_t mg_min_s32(int32_t a, int32_t b) {

@@ -226,6 +226,7 @@ class SegmentWriter:
         segment = self.segment
         steps = [self.step(s, params[s.index]) for s in self.steps]
         streamed = self._streamed()
+        advance = self._advance()
         tables = [list(b) for b in self.rows.bounds]
         last = [(b[-1][1], b[-1][1]) for b in tables]
         return {
@@ -240,7 +241,27 @@ class SegmentWriter:
             "x_columns": len(self.columns.bounds),
             "x_table": [[b[j] for b in self.columns.bounds] for j in range(segment.n_x)],
             "streamed": streamed,
+            "advance": advance,
         }
+
+    def _advance(self) -> list[str]:
+        """Statements between two vertical steps: rows that stay in their patch move to its front; what was kept of rows
+        that the caller pushes is brought back before more of them arrive."""
+        found = []
+        for t in self.segment.tensors.values():
+            tensor = self.plan.graph.tensors[t.name]
+            row_bytes = tensor.shape[2] * self.pixel(tensor)
+            if t.resident and any(t.kept(i)[0] < t.kept(i)[1] for i in range(self.segment.n_y)):
+                patch = f"ARENA + {self.plan.offset(t.name)}"
+                first = f"{self.net}_max({self.y(t, 'next', 0)}, {self.y(t, 'y', 0)})"
+                found.append(
+                    f"mg_copy({patch}, {patch} + ({first} - {self.y(t, 'y', 0)}) * {row_bytes}, "
+                    f"(uint32_t)(({self.y(t, 'y', 1)} - {first}) * {row_bytes}));"
+                )
+            elif t.name == self.segment.streamed:
+                refill = self.load(tensor, row="next", before="y")
+                found += [refill] if refill else []
+        return found
 
     def _streamed(self) -> dict[str, Any] | None:
         name = self.segment.streamed
@@ -249,16 +270,6 @@ class SegmentWriter:
         tensor = self.plan.graph.tensors[name]
         t = self.segment.tensors[name]
         row_bytes = tensor.shape[2] * self.pixel(tensor)
-        refill: str | None
-        if t.resident:
-            first = f"{self.net}_max({self.y(t, 'next', 0)}, {self.y(t, 'y', 0)})"
-            patch = f"ARENA + {self.plan.offset(name)}"
-            refill = (
-                f"memmove({patch}, {patch} + ({first} - {self.y(t, 'y', 0)}) * {row_bytes}, "
-                f"(size_t)(({self.y(t, 'y', 1)} - {first}) * {row_bytes}));"
-            )
-        else:
-            refill = self.load(tensor, row="next", before="y")
         return {
             "name": name,
             "rows": tensor.shape[1],
@@ -266,5 +277,4 @@ class SegmentWriter:
             "column": self.rows.index(t.y),
             "patch": f"ARENA + {self.plan.offset(name)}",
             "state": self.plan.offset(f"segment{self.number}.state"),
-            "refill": refill,
         }
