@@ -90,6 +90,12 @@ class Columns:
         return propagate(needs, self.count, self.end.stretch.graph.tensors[name].shape[2])
 
 
+def kept_rows(lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
+    """Rows in memory that the next step uses again, for all steps but the last."""
+    kept: np.ndarray = np.maximum(0, hi[:-1] - np.maximum(lo[1:], lo[:-1]))
+    return kept
+
+
 class RowTiles:
     """Rows of every tensor inside when each tile of ``tile_h`` output rows computes all that it needs."""
 
@@ -103,11 +109,13 @@ class RowTiles:
         self.y: dict[str, Ranges] = {end.output: (starts, np.minimum(starts + tile_h, height))}
         for name in end.names():
             self.y[name] = self.needed(name)
-        #: rows of the largest patch, rows computed in all steps, most rows kept between steps, all rows kept
+        #: rows of the largest patch, rows computed in all steps, most rows kept between steps, all rows kept, and those
+        #: of them that have another place in the next patch
         self.most = {n: int((hi - lo).max()) for n, (lo, hi) in self.y.items()}
         self.computed = {n: int((hi - lo).sum()) for n, (lo, hi) in self.y.items()}
         self.kept_most = dict.fromkeys(self.y, 0)
         self.kept_total = dict.fromkeys(self.y, 0)
+        self.kept_moved = dict.fromkeys(self.y, 0)
 
     def fresh(self, name: str) -> Ranges:
         """Rows that each step computes."""
@@ -147,14 +155,19 @@ class RowSchedule:
         self.y: dict[str, Ranges] = {end.output: (np.concatenate([[0], hi[:-1]]), hi)}
         for name in names:
             self.y[name] = self._in_memory(name)
-        self.most, self.computed, self.kept_most, self.kept_total = {}, {}, {}, {}
+        self.most: dict[str, int] = {}
+        self.computed: dict[str, int] = {}
+        self.kept_most: dict[str, int] = {}
+        self.kept_total: dict[str, int] = {}
+        self.kept_moved: dict[str, int] = {}
         for name, (lo, hi) in self.y.items():
             a, b = self.fresh(name)
-            kept = np.maximum(0, hi[:-1] - np.maximum(lo[1:], lo[:-1]))
+            kept = kept_rows(lo, hi)
             self.most[name] = int((hi - lo).max())
             self.computed[name] = int((b - a).sum())
             self.kept_most[name] = int(kept.max()) if len(kept) else 0
             self.kept_total[name] = int(kept.sum())
+            self.kept_moved[name] = int(kept[lo[1:] > lo[:-1]].sum())
 
     def _schedule(self, name: str) -> None:
         readers = [(rows, reader) for reader, rows, _ in self.end.readers(name)]

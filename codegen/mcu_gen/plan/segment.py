@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_gen.plan.axes import Columns, End, Ranges, RowSchedule, RowTiles
+from mcu_gen.plan.axes import Columns, End, Ranges, RowSchedule, RowTiles, kept_rows
 from mcu_gen.plan.liveness import align, extent
 from mcu_gen.plan.types import Buffer, Overlap, Segment, TileTensor
 
@@ -55,7 +55,9 @@ class _Part:
     name: str
     patch: int
     halo: int
+    #: bytes copied with a line buffer (to it and back), and when the patch stays
     copied: int
+    moved: int
     born: int
     dies: int
 
@@ -84,6 +86,7 @@ class Family:
                 align(rows.most[name] * columns.widest[name] * self.stretch.pixel_bytes(name)),
                 align(rows.kept_most[name] * row_bytes),
                 2 * rows.kept_total[name] * row_bytes,
+                rows.kept_moved[name] * row_bytes,
                 position,
                 self.stretch.dies[name],
             )
@@ -149,7 +152,7 @@ class Family:
         ranges = self.rows.streamed(name)
         assert ranges is not None
         lo, hi = ranges
-        kept = np.maximum(0, hi[:-1] - np.maximum(lo[1:], lo[:-1]))
+        kept = kept_rows(lo, hi)
         row_bytes = self.stretch.row_bytes(name)
         return int((hi - lo).max()) * row_bytes, int(kept[lo[1:] > lo[:-1]].sum()) * row_bytes
 
@@ -220,7 +223,7 @@ class Family:
             held + peak,
             sum(self.macs[n] for n in names),
             sum(self.extra[n] for n in names),
-            copied + sum(p.copied // (2 if p.name in resident else 1) for p in parts),
+            copied + sum(p.moved if p.name in resident else p.copied for p in parts),
         )
 
     def _stay(self, parts: list[_Part], held: int, alive: list[int], limit: int | None) -> tuple[set[str], int, int]:
@@ -250,7 +253,9 @@ class Family:
         resident = {p.name for p in chosen[:best]}
         held, alive = states[best]
         if limit is not None:
-            for part in sorted((p for p in parts if p.halo and p.name not in resident), key=lambda p: -p.copied):
+            for part in sorted(
+                (p for p in parts if p.halo and p.name not in resident), key=lambda p: p.moved - p.copied
+            ):
                 trial = _settled(part, held, alive, first)
                 if trial[0] + max(trial[1]) <= limit:
                     resident.add(part.name)
