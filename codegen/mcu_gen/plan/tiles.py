@@ -125,7 +125,10 @@ def in_memory(times: np.ndarray, consumers: list[tuple[Reach, Rows]], start: int
 def propagate(
     consumers: list[tuple[Reach, np.ndarray, np.ndarray]], count: int, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions [lo, hi) of a tensor that the parts [lo, hi) of its readers need, part by part (int64 [count] each)."""
+    """Positions [lo, hi) of a tensor that the parts [lo, hi) of its readers need, part by part (int64 [count] each).
+
+    Neither descends: a part that needs nothing gets the empty range at the beginning of the next one that does.
+    """
     lo, hi = np.full(count, size, np.int64), np.zeros(count, np.int64)
     for needs, a, b in consumers:
         runs = np.flatnonzero(b > a)
@@ -135,4 +138,7 @@ def propagate(
         some = high > low
         lo[runs[some]] = np.minimum(lo[runs[some]], low[some])
         hi[runs[some]] = np.maximum(hi[runs[some]], high[some])
-    return np.minimum(lo, hi), hi
+    empty = hi <= lo
+    lo[empty] = hi.max(initial=0)
+    lo = np.minimum.accumulate(lo[::-1])[::-1]
+    return lo, np.where(empty, lo, hi)

@@ -1,0 +1,193 @@
+"""A plan executed in NumPy inside an arena of bytes: the reference for what fused code has to do.
+
+Every tensor, patch and line buffer lives at its planned offset, so a tile that reads rows it does not have, or a
+buffer that another one has overwritten, gives wrong bits.  An operator on a tile is evaluated on a whole tensor in
+which everything outside its patch is noise, and a second time with other noise: results that differ came from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mcu_gen.graph import Node, Tensor, operator
+from mcu_gen.plan.types import Plan, Segment, Step, TileTensor
+
+
+class ArenaExecutor:
+    """Runs a plan once; ``arena`` is uint8 [arena_bytes]."""
+
+    def __init__(self, plan: Plan, seed: int = 0) -> None:
+        self.plan = plan
+        self.rng = np.random.default_rng(seed)
+        self.arena = self.rng.integers(0, 256, plan.arena_bytes, dtype=np.uint8)
+        #: multiply-accumulates done and bytes copied, per segment
+        self.macs = [0] * len(plan.segments)
+        self.copied = [0] * len(plan.segments)
+
+    def view(self, buffer: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Elements at the start of a buffer, writable."""
+        count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        assert count <= self.plan.buffers[self.plan.aliases.get(buffer, buffer)].bytes, f"{buffer} is too small"
+        at = self.plan.offset(buffer)
+        assert at + count <= len(self.arena)
+        return self.arena[at : at + count].view(dtype).reshape(shape)
+
+    def tensor(self, t: Tensor) -> np.ndarray:
+        return self.view(t.name, t.shape, t.dtype.numpy)
+
+    def noise(self, t: Tensor) -> np.ndarray:
+        if t.dtype.is_float:
+            return self.rng.uniform(-9, 9, t.shape).astype(t.dtype.numpy)
+        low, high = t.dtype.limits
+        return self.rng.integers(low, high + 1, t.shape).astype(t.dtype.numpy)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        graph = self.plan.graph
+        for name in graph.inputs:
+            if name != self.plan.streamed:
+                self.tensor(graph.tensors[name])[...] = inputs[name]
+        starts = {s.first: (k, s) for k, s in enumerate(self.plan.segments)}
+        position = 0
+        while position < len(self.plan.steps):
+            if position in starts:
+                number, segment = starts[position]
+                SegmentRun(self, number, segment, inputs).run()
+                position = segment.last + 1
+            else:
+                self.layer(self.plan.steps[position])
+                position += 1
+        return {n: self.tensor(graph.tensors[n]).copy() for n in graph.outputs}
+
+    def layer(self, step: Step) -> None:
+        node = step.node
+        values = [None if t is None else t.data if t.is_constant else self.tensor(t).copy() for t in node.inputs]
+        self.scribble(step)
+        for t, y in zip(node.outputs, operator(node.type).evaluate(node, values), strict=True):
+            self.tensor(t)[...] = y
+
+    def scribble(self, step: Step) -> None:
+        """Scratch holds anything after a step."""
+        if step.scratch is not None:
+            size = self.plan.buffers[step.scratch].bytes
+            self.view(step.scratch, (size,), np.dtype(np.uint8))[...] = self.rng.integers(0, 256, size)
+
+
+class SegmentRun:
+    """One segment: patches, line buffers, and the two loops over tiles."""
+
+    def __init__(self, run: ArenaExecutor, number: int, segment: Segment, inputs: Mapping[str, np.ndarray]) -> None:
+        self.exe, self.number, self.segment, self.inputs = run, number, segment, inputs
+        self.steps = run.plan.steps[segment.first : segment.last + 1]
+        self.last_reader: dict[str, int] = {}
+        for step in self.steps:
+            for t in step.node.inputs:
+                if t is not None and t.name in segment.tensors:
+                    self.last_reader[t.name] = step.index
+
+    def run(self) -> None:
+        for i in range(self.segment.n_y):
+            for j in range(self.segment.n_x):
+                streamed = self.segment.streamed
+                if streamed is not None and j == 0:
+                    self.push(self.segment.tensors[streamed], i)
+                for step in self.steps:
+                    self.step(step, i, j)
+
+    def info(self, tile: TileTensor) -> Tensor:
+        return self.exe.plan.graph.tensors[tile.name]
+
+    def patch(self, tile: TileTensor, i: int, j: int) -> np.ndarray:
+        """The part of a tensor that is in memory: a copy-free view [rows, columns, C]."""
+        t = self.info(tile)
+        (y0, y1), (x0, x1) = tile.y[i], tile.x[j]
+        if tile.whole:
+            return self.exe.tensor(t)[0, y0:y1, x0:x1]
+        return self.exe.view(tile.name, (y1 - y0, x1 - x0, t.shape[3]), t.dtype.numpy)
+
+    def halo(self, tile: TileTensor, rows: int) -> np.ndarray:
+        t = self.info(tile)
+        return self.exe.view(f"{tile.name}.halo", (rows, t.shape[2], t.shape[3]), t.dtype.numpy)
+
+    def count(self, tile: TileTensor, rows: int) -> None:
+        """Rows are copied, in as many pieces as there are tiles."""
+        t = self.info(tile)
+        self.exe.copied[self.number] += rows * t.bytes // t.shape[1]
+
+    def load(self, tile: TileTensor, i: int, j: int) -> None:
+        """Kept rows to the front of the patch."""
+        if not tile.keep or tile.whole or i == 0:
+            return
+        lo, hi = tile.kept(i - 1)
+        if hi <= lo:
+            return
+        assert lo == tile.y[i][0], "kept rows are the first ones of the patch"
+        x0, x1 = tile.x[j]
+        if tile.resident:
+            if j == 0:
+                shift = tile.y[i][0] - tile.y[i - 1][0]
+                before = self.patch(tile, i - 1, j)
+                kept = before[shift:].copy()
+                self.patch(tile, i, j)[: hi - lo] = kept
+                if shift:
+                    self.count(tile, hi - lo)
+        else:
+            kept = self.halo(tile, hi - lo)[:, x0:x1]
+            self.patch(tile, i, j)[: hi - lo] = kept
+            if j == 0:
+                self.count(tile, hi - lo)
+
+    def save(self, tile: TileTensor, i: int, j: int) -> None:
+        """Rows that the next step uses again to the line buffer."""
+        lo, hi = tile.kept(i)
+        if not tile.keep or tile.whole or tile.resident or hi <= lo:
+            return
+        x0, x1 = tile.x[j]
+        if j + 1 < self.segment.n_x:
+            x1 = min(x1, tile.x[j + 1][0])
+        first = lo - tile.y[i][0]
+        self.halo(tile, hi - lo)[:, x0:x1] = self.patch(tile, i, j)[first:, : x1 - x0]
+        if j == 0:
+            self.count(tile, hi - lo)
+
+    def push(self, tile: TileTensor, i: int) -> None:
+        """The caller gives the next rows of a streamed input."""
+        self.load(tile, i, 0)
+        lo, hi = tile.fresh(i)
+        self.patch(tile, i, 0)[lo - tile.y[i][0] :] = self.inputs[tile.name][0, lo:hi]
+
+    def step(self, step: Step, i: int, j: int) -> None:
+        out = self.segment.tensors[step.node.y.name]
+        self.load(out, i, j)
+        (y0, y1), (x0, x1) = out.fresh(i), out.x[j]
+        if y1 > y0 and x1 > x0:
+            result = self.evaluate(step.node, i, j)[0, y0:y1, x0:x1]
+            self.exe.scribble(step)
+            self.patch(out, i, j)[y0 - out.y[i][0] : y1 - out.y[i][0]] = result
+            pixels = step.node.y.shape[1] * step.node.y.shape[2]
+            self.exe.macs[self.number] += operator(step.node.type).macs(step.node) * (y1 - y0) * (x1 - x0) // pixels
+        for name, last in self.last_reader.items():
+            if last == step.index:
+                self.save(self.segment.tensors[name], i, j)
+
+    def evaluate(self, node: Node, i: int, j: int) -> np.ndarray:
+        """The operator on what its inputs' patches hold, noise elsewhere."""
+        results = []
+        for _ in range(2):
+            values: list[np.ndarray | None] = []
+            for t in node.inputs:
+                if t is None or t.is_constant:
+                    values.append(None if t is None else t.data)
+                    continue
+                tile = self.segment.tensors[t.name]
+                full = self.exe.noise(t)
+                (y0, y1), (x0, x1) = tile.y[i], tile.x[j]
+                full[0, y0:y1, x0:x1] = self.patch(tile, i, j)
+                values.append(full)
+            results.append(operator(node.type).evaluate(node, values)[0])
+        out = self.segment.tensors[node.y.name]
+        (y0, y1), (x0, x1) = out.fresh(i), out.x[j]
+        same = np.array_equal(results[0][0, y0:y1, x0:x1], results[1][0, y0:y1, x0:x1], equal_nan=node.y.dtype.is_float)
+        assert same, f"{node.name} reads what is not in its patch (step {i}, {j})"
+        return results[0]
