@@ -39,8 +39,8 @@ typedef struct {
     const mcu_tensor_info *inputs, *outputs;
     void *(*input)(unsigned index);
     const void *(*output)(unsigned index);
-    int (*invoke)(void);   /* 0 = ok */
-    void (*reset)(void);   /* initial values of variable tensors */
+    int (*invoke)(void); /* 0 = ok */
+    void (*reset)(void); /* initial values of variable tensors */
     /* For an input that comes row by row and is never whole in memory (input() gives NULL for it), else NULL. */
     int (*push_rows)(const void *rows, uint32_t count);
     uint32_t rows, row_bytes;

@@ -18,11 +18,11 @@ static MCU_HARNESS_DATA struct {
     mcu_request request;
     uint64_t request_start;
     uint32_t next_row; /* of an input that is pushed as it comes */
-    uint8_t *bulk; /* memory for bulk data */
+    uint8_t *bulk;     /* memory for bulk data */
     uint32_t bulk_bytes;
     uint32_t frames, errors, inferences;
     uint32_t tick_overhead; /* ticks of an empty segment */
-    const uint8_t *rows; /* a whole input in bulk memory that is pushed row by row, or NULL */
+    const uint8_t *rows;    /* a whole input in bulk memory that is pushed row by row, or NULL */
     uint8_t answered;       /* the request has its answer */
     uint8_t exit_wanted, exit_status;
     uint8_t guard_broken; /* a guard byte had changed at some time; a reset repairs the bytes and not this */

@@ -126,7 +126,12 @@ def show_layers(row: Row, console: Console) -> None:
     for layer in row.layers:
         macs, count = layer["macs"], layer["instructions"]
         table.add_row(
-            layer["name"], layer["op"], layer["kernel"], f"{macs:,}", f"{count:,}", f"{count / macs:.2f}" if macs else ""
+            layer["name"],
+            layer["op"],
+            layer["kernel"],
+            f"{macs:,}",
+            f"{count:,}",
+            f"{count / macs:.2f}" if macs else "",
         )
     console.print(table)
 

@@ -71,7 +71,15 @@ def test_hello_and_tensors(session: Session) -> None:
     assert (hello["network"], hello["layers"], hello["inputs"], hello["outputs"]) == ("fake", 3, 2, 2)
     assert (hello["arena_bytes"], len(hello["model_hash"]), hello["tick_kind"]) == (28, 64, 3)
     first = session.request("TENSOR_INFO", direction=0, index=0)
-    assert dict(first) == {"name": "first", "dtype": 0, "bytes": 4, "scale": 0.5, "zero_point": -3, "row_bytes": 0, "dims": [1, 4]}
+    assert dict(first) == {
+        "name": "first",
+        "dtype": 0,
+        "bytes": 4,
+        "scale": 0.5,
+        "zero_point": -3,
+        "row_bytes": 0,
+        "dims": [1, 4],
+    }
     assert session.request("TENSOR_INFO", direction=0, index=1)["name"] == "second é"
     assert session.request("TENSOR_INFO", direction=1, index=1)["dtype"] == 3
 

@@ -40,9 +40,7 @@ class SegmentWriter:
         fields: parameters of a kernel call by name.
     """
 
-    def __init__(
-        self, plan: Plan, segment: Segment, number: int, net: str, location: Callable[[Tensor], str]
-    ) -> None:
+    def __init__(self, plan: Plan, segment: Segment, number: int, net: str, location: Callable[[Tensor], str]) -> None:
         self.plan, self.segment, self.number, self.net = plan, segment, number, net
         self.location = location
         self.rows = _Columns([])
@@ -110,7 +108,11 @@ class SegmentWriter:
             return None
         pixel, full = self.pixel(tensor), tensor.shape[2] * self.pixel(tensor)
         first = f"{self.net}_max({self.y(t, 'next', 0)}, {self.y(t, 'y', 0)})"
-        end = str(tensor.shape[2]) if self.segment.n_x == 1 else f"(last_column ? {tensor.shape[2]} : {self.x(t, 0, following=True)})"
+        end = (
+            str(tensor.shape[2])
+            if self.segment.n_x == 1
+            else f"(last_column ? {tensor.shape[2]} : {self.x(t, 0, following=True)})"
+        )
         start = self.x(t, 0)
         return (
             f"{self.net}_copy_rows(ARENA + {self._halo(tensor.name)} + {start} * {pixel}, {full}, "
@@ -164,8 +166,8 @@ class SegmentWriter:
         else:
             source = f"ARENA + {self.plan.offset(x.name)}"
             rows = f"{self.y(tx, 'y', 1)} - {self.y(tx, 'y', 0)}"
-            fields = [("in_h", rows), ("in_w", self.width(tx)), ("in_pitch", self.width(tx)),
-                      ("pad_top", f"{top} + {self.y(tx, 'y', 0)}"), ("pad_left", f"{left} + {self.x(tx, 0)}")]  # fmt: skip
+            fields = [("in_h", rows), ("in_w", self.width(tx)), ("in_pitch", self.width(tx))]
+            fields += [("pad_top", f"{top} + {self.y(tx, 'y', 0)}"), ("pad_left", f"{left} + {self.x(tx, 0)}")]
         pitch = str(y.shape[2]) if ty.whole else self.width(ty)
         fields += [("out_h", "hi - lo"), ("out_w", self.width(ty)), ("out_pitch", pitch)]
         target = self.address(y, "lo", self.x(ty, 0))
@@ -182,9 +184,7 @@ class SegmentWriter:
         tiles = [out, *(self.segment.tensors[t.name] for t in activations.values())]
         together = self.segment.n_x == 1 or all(not t.whole and t.x == out.x for t in tiles)
         row = "lo" if together else "r"
-        pointers = {
-            i: f"(const void *){self.address(t, row, self.x(out, 0))}" for i, t in activations.items()
-        }
+        pointers = {i: f"(const void *){self.address(t, row, self.x(out, 0))}" for i, t in activations.items()}
         count = f"(uint32_t)({'(hi - lo) * ' if together else ''}{self.width(out)} * {tiling.per_pixel})"
         before = [f"const uint32_t count = {count};"] if tiling.indirect else []
         fields = [(tiling.field, "&count" if tiling.indirect else count)]
@@ -204,7 +204,9 @@ class SegmentWriter:
 
     def _pointer(self, node: Node, index: int, pointers: dict[int, str]) -> str:
         tensor = node.input(index)
-        return pointers.get(index, f"(const void *)({self.location(tensor)})" if tensor.data is None else self.location(tensor))
+        return pointers.get(
+            index, f"(const void *)({self.location(tensor)})" if tensor.data is None else self.location(tensor)
+        )
 
     def _arguments(self, step: Step, pointers: dict[int, str], target: str) -> str:
         out: list[str] = []

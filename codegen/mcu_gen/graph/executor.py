@@ -44,7 +44,8 @@ class Executor:
             args = [None if t is None else values[t.name] for t in node.inputs]
             results = operator(node.type).evaluate(node, args)
             for t, r in zip(node.outputs, results, strict=True):
-                assert r.shape == t.shape and r.dtype == t.dtype.numpy, f"{node.name}: {r.dtype}{r.shape} for {t}"
+                assert r.shape == t.shape, f"{node.name}: {r.shape} for {t}"
+                assert r.dtype == t.dtype.numpy, f"{node.name}: {r.dtype} for {t}"
                 values[t.name] = r
         for name in self.state:
             self.state[name] = values[name]

@@ -81,8 +81,8 @@ class Operator:
             out: rows or columns of the output, not empty.
 
         Returns:
-            the rows or columns of the input that they need, clipped to the input; None where the operator needs the whole
-            input along this axis (it cannot be tiled along it).
+            the rows or columns of the input that they need, clipped to the input; None where the operator needs the
+            whole input along this axis (it cannot be tiled along it).
         """
         del node, index, axis, out
         return None

@@ -90,8 +90,9 @@ class Tiling:
     """How a kernel runs on a rectangle of its output, for fused segments.
 
     Attributes:
-        kind: ``window`` (the parameters have the fields ``in_h, in_w, in_pitch, out_h, out_w, out_pitch, pad_top, pad_left``;
-            pitches are pixels from row to row), or ``run`` (pixels lie one behind the other; ``field`` counts them).
+        kind: ``window`` (the parameters have the fields ``in_h, in_w, in_pitch, out_h, out_w, out_pitch, pad_top``
+            and ``pad_left``; pitches are pixels from row to row), or ``run`` (pixels lie one behind the other; ``field``
+            counts them).
         field: ``run``: the parameter to set, a plain number, or with ``indirect`` an array of one number.
         per_pixel: ``run``: what the parameter counts for each pixel (1, or the channels).
         indirect: the field is a ``const uint32_t *``.
@@ -112,9 +113,9 @@ class Kernel:
     ops: ClassVar[tuple[str, ...]]
     #: Target features that its code needs (all of them); () is plain C99.
     features: ClassVar[tuple[str, ...]] = ()
-    #: The output is input 0, byte for byte (reshape): the planner lets both share storage wherever that is legal, and the
-    #: plan then has no step for the operator.  Where it is not (the input is a constant or a variable), the kernel is
-    #: called and copies.
+    #: The output is input 0, byte for byte (reshape): the planner lets both share storage wherever that is legal, and
+    #: the plan then has no step for the operator.  Where it is not (the input is a constant or a variable), the kernel
+    #: is called and copies.
     alias: ClassVar[bool] = False
 
     def rejects(self, node: Node, target: Target) -> str | None:

@@ -259,7 +259,9 @@ class Device:
                 a = self._session.request("TENSOR_INFO", direction=direction, index=index)
                 if a["dtype"] >= len(DTYPES):
                     raise ProtocolError(f"tensor {a['name']!r} has an unknown element type", where=self.name)
-                info = TensorInfo(a["name"], DTYPES[a["dtype"]], tuple(a["dims"]), a["scale"], a["zero_point"], a["row_bytes"])
+                info = TensorInfo(
+                    a["name"], DTYPES[a["dtype"]], tuple(a["dims"]), a["scale"], a["zero_point"], a["row_bytes"]
+                )
                 if info.bytes != a["bytes"]:
                     raise ProtocolError(f"{info} should have {info.bytes} bytes, not {a['bytes']}", where=self.name)
                 infos.append(info)

@@ -222,14 +222,6 @@ class _Importer:
                 reasons.append(f"input {t.name} is {t.dtype.value} without scale and zero point")
             if t.quant is not None and t.quant.scale.size > 1 and i not in impl.parameter_inputs:
                 reasons.append(f"input {t.name} is quantized per channel, which only weights may be")
-            if (
-                t.dtype is DType.INT8
-                and i in impl.parameter_inputs
-                and t.quant is not None
-                and t.quant.zero_point.any()
-            ):
-                reasons.append(f"weights {t.name} have the zero point {t.quant.zero_point[0]}, it must be 0")
-                self.findings.hint("convert the model again: int8 weights are symmetric since TensorFlow 2.3")
         for t in node.outputs:
             if needs_quantization(t) and raw.builtin not in MOVERS:
                 reasons.append(f"output {t.name} is {t.dtype.value} without scale and zero point")
