@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mcu_gen.plan.arena import Placement, place, violations
+from mcu_gen.plan.arena import CLIMB_BUDGET, SEARCH_BUDGET, Placement, place, violations
 from mcu_gen.plan.liveness import lifetimes, scratch_name
 from mcu_gen.plan.segment import Family, Option
 from mcu_gen.plan.stretch import Stretch
@@ -24,7 +24,10 @@ class Layout:
     buffers: dict[str, Buffer]
     overlaps: tuple[Overlap, ...]
     placement: Placement
-    copied: int
+
+    @property
+    def extra_macs(self) -> int:
+        return sum(s.extra_macs for s in self.segments)
 
 
 def segment_lifetimes(stretch: Stretch, chosen: Chosen) -> tuple[dict[str, Buffer], list[Overlap]]:
@@ -56,10 +59,11 @@ def segment_lifetimes(stretch: Stretch, chosen: Chosen) -> tuple[dict[str, Buffe
     return buffers, overlaps
 
 
-def assemble(stretch: Stretch, chosen: Chosen) -> Layout:
-    """Packs a choice of segments."""
+def assemble(stretch: Stretch, chosen: Chosen, effort: int = 100) -> Layout:
+    """Packs a choice of segments, with ``effort`` percent of the usual search."""
     buffers, overlaps = segment_lifetimes(stretch, chosen)
-    placement = place(list(buffers.values()), overlaps)
+    climb, search = CLIMB_BUDGET * effort // 100, SEARCH_BUDGET * effort // 100
+    placement = place(list(buffers.values()), overlaps, climb_budget=climb, search_budget=search)
     broken = violations(buffers.values(), overlaps, placement.offsets)
     assert not broken, f"the planner placed buffers wrongly: {broken}"
     steps = tuple(
@@ -69,5 +73,4 @@ def assemble(stretch: Stretch, chosen: Chosen) -> Layout:
         for i, site in enumerate(stretch.sites)
     )
     segments = tuple(family.segment(option) for family, option in chosen)
-    copied = sum(option.copied for _, option in chosen)
-    return Layout(steps, segments, buffers, tuple(overlaps), placement, copied)
+    return Layout(steps, segments, buffers, tuple(overlaps), placement)

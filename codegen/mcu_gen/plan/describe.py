@@ -6,7 +6,7 @@ from typing import Any
 
 from mcu_gen.graph.operator import operator
 from mcu_gen.plan.limits import layer_at, peak
-from mcu_gen.plan.types import Plan
+from mcu_gen.plan.types import Plan, Segment
 
 
 def _tensors(plan: Plan) -> list[dict[str, Any]]:
@@ -47,12 +47,42 @@ def _steps(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
+def _form(segment: Segment) -> str:
+    """How a segment runs: ``rows`` and ``tiles`` keep shared rows in line buffers, ``patches`` compute them again."""
+    if not segment.keep_rows:
+        return "patches"
+    return "rows" if segment.n_x == 1 else "tiles"
+
+
+def _fusion(plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {
+            "first": s.first,
+            "last": s.last,
+            "layers": [step.node.name for step in plan.steps[s.first : s.last + 1]],
+            "form": _form(s),
+            "tile_h": s.tile_h,
+            "tile_w": s.tile_w,
+            "n_y": s.n_y,
+            "n_x": s.n_x,
+            "keep_rows": s.keep_rows,
+            "streamed": s.streamed,
+            "macs": s.macs,
+            "extra_macs": s.extra_macs,
+            "copied_bytes": s.copied_bytes,
+        }
+        for s in plan.segments
+    ]
+
+
 def plan_data(plan: Plan) -> dict[str, Any]:
     """The plan as JSON-ready data, with the keys of the command-line contract and more.
 
     Sizes are bytes.  ``first`` and ``last`` are steps: -1 is before the first one (inputs), the number of steps is
     after the last one (outputs).  ``flash_bytes`` counts weights and tables; code is known after linking.
-    ``live_bytes`` of a step is the plain sum of the tensors alive, from which overlaps may take some away.
+    ``live_bytes`` of a step is the plain sum of the tensors alive, from which overlaps may take some away.  ``macs``
+    counts what segments compute twice, the ``macs`` of a step do not.  Tensors of kind ``patch`` and ``halo`` hold
+    the part of a tensor that is in memory inside a segment, and the rows that wait for the next tile.
     """
     step, top = peak(plan.buffers, plan.offsets)
     steps = _steps(plan)
@@ -68,9 +98,10 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "lower_bound_bytes": plan.lower_bound_bytes,
         "greedy_bytes": plan.greedy_bytes,
         "optimal": plan.optimal,
-        "macs": sum(s["macs"] for s in steps),
-        "macs_overhead_pct": 0.0,
-        "fusion": [],
+        "macs": sum(s["macs"] for s in steps) + plan.extra_macs,
+        "macs_overhead_pct": plan.macs_overhead_pct,
+        "input": "keep" if plan.streamed is None else "rows",
+        "fusion": _fusion(plan),
         "peak": {"step": step, "layer": layer_at(plan, step), "bytes": top},
         "steps": steps,
         "tensors": _tensors(plan),

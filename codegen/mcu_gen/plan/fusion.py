@@ -10,6 +10,7 @@ arithmetic, exactly, over all candidate cuts (compare msf-CNN, Huang et al. 2025
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -129,33 +130,37 @@ def _keep_best(edges: list[Edge], edge: Edge) -> None:
     edges.append(edge)
 
 
-def cheapest(edges: Sequence[Edge], count: int, limit: int) -> Path | None:
-    """The path with the lowest price over edges of at most ``limit`` bytes; None where there is none."""
+def ranked(edges: Sequence[Edge], count: int, limit: int, most: int) -> list[Path]:
+    """The ``most`` paths with the lowest prices (then bytes) over edges of at most ``limit`` bytes, the best first."""
     into: list[list[Edge]] = [[] for _ in range(count + 1)]
     for edge in edges:
         if edge.bytes <= limit:
             into[edge.last + 1].append(edge)
-    best: list[tuple[Price, int, Edge | None] | None] = [None] * (count + 1)
-    best[0] = ((0, 0, 0), 0, None)
+    # ways to a position: price, bytes, the last edge, and which of the ways to its beginning comes before it
+    ways: list[list[_Way]] = [[] for _ in range(count + 1)]
+    ways[0] = [((0, 0, 0), 0, 0, None)]
     for position in range(1, count + 1):
+        found: list[_Way] = []
         for edge in into[position]:
-            before = best[edge.first]
-            if before is None:
-                continue
-            price = (before[0][0] + edge.price[0], before[0][1] + edge.price[1], before[0][2] + edge.price[2])
-            needs = max(before[1], edge.bytes)
-            now = best[position]
-            if now is None or (price, needs) < now[:2]:
-                best[position] = (price, needs, edge)
-    state = best[count]
-    if state is None:
-        return None
+            for rank, before in enumerate(ways[edge.first]):
+                (macs, copied, segments), (more, moves, another) = before[0], edge.price
+                price = (macs + more, copied + moves, segments + another)
+                found.append((price, max(before[1], edge.bytes), rank, edge))
+        ways[position] = heapq.nsmallest(most, found, key=lambda way: way[:2])
+    return [_traced(ways, count, rank) for rank in range(len(ways[count]))]
+
+
+#: Price, bytes, rank of the way to the beginning of the edge, edge.
+_Way = tuple[Price, int, int, "Edge | None"]
+
+
+def _traced(ways: list[list[_Way]], position: int, rank: int) -> Path:
+    price, needs, before, edge = ways[position][rank]
     path: list[Edge] = []
-    at: tuple[Price, int, Edge | None] | None = state
-    while at is not None and at[2] is not None:
-        path.append(at[2])
-        at = best[at[2].first]
-    return Path(tuple(reversed(path)), max((e.bytes for e in path), default=0), state[0])
+    while edge is not None:
+        path.append(edge)
+        _, _, before, edge = ways[edge.first][before]
+    return Path(tuple(reversed(path)), needs, price)
 
 
 def front(edges: Sequence[Edge], count: int, limit: int | None = None) -> Iterator[Path]:
@@ -163,11 +168,11 @@ def front(edges: Sequence[Edge], count: int, limit: int | None = None) -> Iterat
     if limit is None:
         limit = max((e.bytes for e in edges), default=0)
     while True:
-        path = cheapest(edges, count, limit)
-        if path is None:
+        paths = ranked(edges, count, limit, 1)
+        if not paths or not paths[0].edges:
             return
-        yield path
-        limit = path.bytes - 1
+        yield paths[0]
+        limit = paths[0].bytes - 1
 
 
 def why_not_streamed(stretch: Stretch) -> list[str]:

@@ -98,25 +98,35 @@ def make_plan(
         layout = chooser.fewest_macs(kinds, arena) if arena > 0 else None
         if layout is not None:
             return _checked(plan(layout), max_mac_overhead)
-    smallest = chooser.smallest(allowed)
+    smallest = chooser.least_ram(allowed)
     return _checked(plan(smallest) if smallest is not None else whole, max_mac_overhead)
 
 
 def pareto(
-    graph: Graph, target: Target, *, fuse: bool = True, input_mode: str = "auto", select: Select = cheapest
+    graph: Graph,
+    target: Target,
+    *,
+    fuse: bool = True,
+    input_mode: str = "auto",
+    copies: bool = False,
+    select: Select = cheapest,
 ) -> list[Plan]:
-    """Plans of which none is better in RAM and in multiply-accumulates, the fastest first.
+    """Plans of which none is better in RAM and in multiply-accumulates, the fewest multiply-accumulates first.
 
-    The arguments are those of :func:`make_plan`.  Plans that are too large for the board are among them.
+    The first one runs layer by layer, whether or not another one needs less RAM at the same cost (not with the input
+    mode ``rows``).  With ``copies`` there are also plans that need more RAM and copy fewer bytes.  The arguments are
+    those of :func:`make_plan`; plans that are too large for the board are included.
     """
     prog = program(graph, [select(node, target) for node in graph.nodes()], target)
     order, layers = _pack(prog, graph, target)
-    plans = [_plan(graph, target, prog, layers, None)] if input_mode != "rows" or not fuse else []
+    layouts = [layers] if input_mode != "rows" or not fuse else []
     if fuse:
         kinds = [kind for kinds in INPUT_MODES[input_mode] for kind in kinds]
-        for layout in _chooser(graph, target, prog, order).pareto(kinds):
-            if not plans or layout.placement.arena_bytes < plans[-1].arena_bytes:
-                plans.append(_plan(graph, target, prog, layout, None))
+        layouts += _chooser(graph, target, prog, order).pareto(kinds, copies)
+    plans: list[Plan] = []
+    for layout in layouts:
+        if not plans or layout.placement.arena_bytes < plans[-1].arena_bytes:
+            plans.append(_plan(graph, target, prog, layout, None))
     return plans
 
 
