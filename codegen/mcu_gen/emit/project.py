@@ -15,7 +15,7 @@ from mcu_gen.emit.network import Provenance, c_identifier, model_glue, network_f
 from mcu_gen.emit.tree import MARKER, check_destination, write_tree
 from mcu_gen.graph import DType, Executor, Graph, operator
 from mcu_gen.plan.describe import plan_data
-from mcu_gen.plan.types import Plan
+from mcu_gen.plan.types import Plan, Step
 from mcu_gen.resources import resource_dir
 from mcu_gen.targets.project import project_files as board_files
 
@@ -53,8 +53,20 @@ def _tensor_data(graph: Graph, name: str) -> dict[str, Any]:
     }
 
 
+def computed_macs(plan: Plan, step: Step) -> int:
+    """Multiply-accumulates of a step in one inference: more than the operator's where a segment does some twice."""
+    macs = operator(step.node.type).macs(step.node)
+    segment = next((s for s in plan.segments if s.first <= step.index <= s.last), None)
+    if segment is None:
+        return macs
+    tile = segment.tensors[step.node.y.name]
+    rows = sum(hi - lo for lo, hi in map(tile.fresh, range(segment.n_y)))
+    columns = sum(hi - lo for lo, hi in tile.x)
+    return macs * rows * columns // (step.node.y.shape[1] * step.node.y.shape[2])
+
+
 def layer_data(plan: Plan) -> list[dict[str, Any]]:
-    """One record per step: name, op, kernel, shapes, MACs, scratch bytes."""
+    """One record per step: name, op, kernel, shapes, MACs (once, and with what tiles do again), scratch bytes."""
     return [
         {
             "index": s.index,
@@ -66,6 +78,7 @@ def layer_data(plan: Plan) -> list[dict[str, Any]]:
             "output_shape": list(s.node.y.shape),
             "output_dtype": s.node.y.dtype.value,
             "macs": operator(s.node.type).macs(s.node),
+            "computed_macs": computed_macs(plan, s),
             "scratch_bytes": 0 if s.scratch is None else plan.buffers[s.scratch].bytes,
         }
         for s in plan.steps

@@ -179,21 +179,39 @@ class SegmentWriter:
         out = self.segment.tensors[node.y.name]
         activations = {
             i: t for i, t in enumerate(node.inputs)
-            if t is not None and t.data is None and self.tile(t) is not None and self._same_map(node, t)
+            if t is not None and t.data is None and self.tile(t) is not None
+            and (tiling.kind == "reduce" or self._same_map(node, t))
         }  # fmt: skip
-        tiles = [out, *(self.segment.tensors[t.name] for t in activations.values())]
+        tiles = [self.segment.tensors[t.name] for t in activations.values()]
+        tiles += [] if tiling.kind == "reduce" else [out]
         together = self.segment.n_x == 1 or all(not t.whole and t.x == out.x for t in tiles)
         row = "lo" if together else "r"
         pointers = {i: f"(const void *){self.address(t, row, self.x(out, 0))}" for i, t in activations.items()}
         count = f"(uint32_t)({'(hi - lo) * ' if together else ''}{self.width(out)} * {tiling.per_pixel})"
         before = [f"const uint32_t count = {count};"] if tiling.indirect else []
         fields = [(tiling.field, "&count" if tiling.indirect else count)]
-        args = self._arguments(step, pointers, self.address(node.y, row, self.x(out, 0)))
+        if tiling.kind == "reduce":
+            fields.append(("part", self._part(together)))
+            target = f"({self.location(node.y)})"
+        else:
+            target = self.address(node.y, row, self.x(out, 0))
+        args = self._arguments(step, pointers, target)
         lists = [a for a in self._call_args(step) if isinstance(a, InputList)]
         for item in lists:
             items = ", ".join(self._pointer(node, i, pointers) for i in item.indices)
             before.append(f"const void *const inputs[{len(item.indices)}] = {{{items}}};")
         return {"fields": fields, "by_row": not together, "before": before, "args": args}
+
+    def _part(self, together: bool) -> str:
+        """Which call of a reducing kernel it is: bit 0 the first, bit 1 the last."""
+        first, last = ["i == 0u"], [f"i + 1u == {self.segment.n_y}u"]
+        if self.segment.n_x > 1:
+            first.append("j == 0u")
+            last.append("last_column")
+        if not together:
+            first.append("r == lo")
+            last.append("r + 1 == hi")
+        return f"({' && '.join(first)} ? 1u : 0u) | ({' && '.join(last)} ? 2u : 0u)"
 
     @staticmethod
     def _same_map(node: Node, tensor: Tensor) -> bool:
