@@ -93,13 +93,13 @@ class Tiling:
         kind: ``window`` (the parameters have the fields ``in_h, in_w, in_pitch, out_h, out_w, out_pitch, pad_top``
             and ``pad_left``; pitches are pixels from row to row), or ``run`` (pixels lie one behind the other;
             ``field`` counts them), or ``reduce`` (see below).
-        field: ``run`` and ``reduce``: the parameter to set, a plain number, or with ``indirect`` an array of one number.
+        field: ``run`` and ``reduce``: the parameter to set, a number, or with ``indirect`` an array of one number.
         per_pixel: what the parameter counts for each pixel (1, or the channels).
         indirect: the field is a ``const uint32_t *``.
 
-    ``reduce`` is for kernels that sum over the whole map and can do so piece by piece: rows and columns are those of the
-    *input*, each pixel is handed over once, in any order of tiles.  ``field`` counts the pixels of a call, the parameter
-    ``part`` says which call it is: bit 0 the first, bit 1 the last.  Its scratch keeps the sums between the calls.
+    ``reduce`` is for kernels that sum over the whole map and can do so piece by piece: rows and columns are those of
+    the *input*, each pixel is handed over once, in any order of tiles.  ``field`` counts the pixels of a call, the
+    parameter ``part`` says which call it is: bit 0 the first, bit 1 the last.  Scratch keeps the sums between the calls.
     """
 
     kind: str

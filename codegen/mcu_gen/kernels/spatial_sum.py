@@ -1,4 +1,4 @@
-"""Kernels that reduce a map to one pixel and take it piece by piece: MEAN over height and width, global AVERAGE_POOL_2D.
+"""Kernels that reduce a map to one pixel, piece by piece: MEAN over height and width, global AVERAGE_POOL_2D.
 
 Unlike the general kernels they read memory in order and keep a sum per channel, so a fused segment can end in them: the
 map that they reduce is never whole.
