@@ -50,6 +50,7 @@ _ENUMS = {
     "in_data_type": schema.TensorType,
     "out_data_type": schema.TensorType,
     "out_type": schema.TensorType,
+    "output_type": schema.TensorType,
 }
 
 #: Versions that TensorFlow's converter gives to an operator: {builtin: {dtype of the first input: version}}, else 1.
@@ -82,6 +83,18 @@ _VERSIONS: dict[str, dict[str, int]] = {
     "MAXIMUM": {"int8": 2},
     "MINIMUM": {"int8": 2},
     "SPLIT": {"int8": 2},
+    "TRANSPOSE_CONV": {"int8": 2, "int16": 3},
+    "PRELU": {"int8": 1, "int16": 2},
+    "BATCH_MATMUL": {"int8": 2, "int16": 3},
+    "GELU": {"int8": 1, "int16": 3},
+    "RSQRT": {"int8": 2, "int16": 3},
+    "ARG_MAX": {"int8": 2},
+    "LOG_SOFTMAX": {"int8": 2},
+    "L2_NORMALIZATION": {"int8": 2},
+    "PACK": {"int8": 2, "int16": 4},
+    "UNPACK": {"int8": 2, "int16": 4},
+    "SQUARED_DIFFERENCE": {"int8": 2},
+    "SVDF": {"int8": 3},
     "DIV": {},
     "QUANTIZE": {"int8": 2, "uint8": 2, "int16": 2},
     "DEQUANTIZE": {"int8": 2, "int16": 3, "float16": 3},

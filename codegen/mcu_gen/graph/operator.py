@@ -45,6 +45,9 @@ class Operator:
     constraints: ClassVar[Sequence[Constraint]] = ()
     #: Inputs that must be constants and are not activations (weights, biases, axes...): they are not streamed.
     parameter_inputs: ClassVar[tuple[int, ...]] = ()
+    #: Where the inputs of a node lie in a model file, for operators whose file order does not begin with the activation:
+    #: input ``i`` of a node is input ``file_inputs[i]`` of the file; () is the same order.
+    file_inputs: ClassVar[tuple[int, ...]] = ()
 
     def attributes(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Attributes from the builtin options of a TFLite operator.
@@ -70,6 +73,24 @@ class Operator:
         ``inputs`` holds constants too.  The arrays must not be changed.
         """
         raise NotImplementedError(f"{self.name}: semantics")
+
+    def from_file(self, inputs: Sequence[str | None]) -> tuple[str | None, ...]:
+        """The inputs of a node, from those of the file."""
+        if not self.file_inputs:
+            return tuple(inputs)
+        ordered = [inputs[i] if i < len(inputs) else None for i in self.file_inputs]
+        return tuple(ordered)
+
+    def to_file(self, inputs: Sequence[str | None]) -> tuple[str | None, ...]:
+        """The inputs of the file, from those of a node; absent ones at the end are left out."""
+        if not self.file_inputs:
+            return tuple(inputs)
+        ordered: list[str | None] = [None] * len(self.file_inputs)
+        for i, name in enumerate(inputs):
+            ordered[self.file_inputs[i]] = name
+        while ordered and ordered[-1] is None:
+            ordered.pop()
+        return tuple(ordered)
 
     def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
         """What a part of the output needs of an input (tiling algebra).

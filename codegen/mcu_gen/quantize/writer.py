@@ -138,7 +138,8 @@ class _Writer:
         return q
 
     def operator(self, node: Node) -> Any:
-        builtin = operator(node.type).builtin
+        impl = operator(node.type)
+        builtin = impl.builtin
         code = getattr(self.s.BuiltinOperator, builtin, None) if builtin else None
         if code is None:
             self.reasons.append(f"layer {node.name}: operator {node.type} has no counterpart in the format")
@@ -146,7 +147,7 @@ class _Writer:
         key = (int(code), _version(node))
         o = self.s.OperatorT()
         o.opcodeIndex = self.codes.setdefault(key, len(self.codes))
-        o.inputs = [-1 if n is None else self.index[n] for n in node.op.inputs]
+        o.inputs = [-1 if n is None else self.index[n] for n in impl.to_file(node.op.inputs)]
         o.outputs = [self.index[n] for n in node.op.outputs]
         table = schema.options_class(builtin)
         if table is not None:

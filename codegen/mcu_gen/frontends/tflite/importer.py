@@ -152,10 +152,12 @@ class _Importer:
             self.findings.broken.append(f"{where} ({raw.builtin}): {raw.problem}")
             return
         fewest, most = ARITY.get(raw.builtin, (0, 1 << 16))
-        if not raw.outputs or not fewest <= len(raw.inputs) <= most or (raw.inputs and raw.inputs[0] < 0):
+        first = impl.file_inputs[0] if impl.file_inputs else 0
+        absent = first < len(raw.inputs) and raw.inputs[first] < 0
+        if not raw.outputs or not fewest <= len(raw.inputs) <= most or absent:
             self.findings.broken.append(
                 f"{where} ({raw.builtin}) has {len(raw.inputs)} inputs and {len(raw.outputs)} outputs"
-                + (", and its first input is absent" if raw.inputs and raw.inputs[0] < 0 else "")
+                + (f", and its {'data' if first else 'first'} input is absent" if absent else "")
             )
             return
         if any(i >= 0 and i not in self.tensors for i in (*raw.inputs, *raw.outputs)):
@@ -176,13 +178,14 @@ class _Importer:
         op = Op(
             label,
             impl.name,
-            tuple(None if i < 0 else self.names[i] for i in raw.inputs),
+            impl.from_file([None if i < 0 else self.names[i] for i in raw.inputs]),
             tuple(self.names[i] for i in raw.outputs),
             attrs,
         )
+        by_name = {self.names[i]: self.tensors[i] for i in raw.inputs if i >= 0}
         node = Node(
             op,
-            tuple(None if i < 0 else self.tensors[i] for i in raw.inputs),
+            tuple(None if n is None else by_name[n] for n in op.inputs),
             tuple(self.tensors[i] for i in raw.outputs),
         )
         reasons = self._general_reasons(node, raw, impl)

@@ -15,6 +15,7 @@ ARITY: dict[str, tuple[int, int]] = {
         ("AVERAGE_POOL_2D", "MAX_POOL_2D", "SQUEEZE", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), (1, 1)
     ),
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "QUANTIZE", "DEQUANTIZE"), (1, 1)),
+    "TRANSPOSE_CONV": (3, 4),
     "RESHAPE": (1, 2),
     "CONCATENATION": (1, 1 << 16),
     "SLICE": (3, 3),
@@ -62,7 +63,6 @@ FIXES = {
     "SPACE_TO_BATCH_ND": "a convolution with dilation_rate instead of SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND",
     "SQUARED_DIFFERENCE": "SUB and MUL",
     "SUM": "MEAN and MUL by the number of elements",
-    "TRANSPOSE_CONV": "RESIZE_NEAREST_NEIGHBOR and CONV_2D",
     "MAXIMUM": "RELU, when the other operand is constant",
     "MINIMUM": "RELU6, when the other operand is constant",
 }

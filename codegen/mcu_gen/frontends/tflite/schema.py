@@ -44,6 +44,7 @@ _ENUM_FIELDS = {
     "in_data_type": "TensorType",
     "out_data_type": "TensorType",
     "out_type": "TensorType",
+    "output_type": "TensorType",
 }
 
 
