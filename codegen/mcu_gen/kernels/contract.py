@@ -99,7 +99,7 @@ class Tiling:
 
     ``reduce`` is for kernels that sum over the whole map and can do so piece by piece: rows and columns are those of
     the *input*, each pixel is handed over once, in any order of tiles.  ``field`` counts the pixels of a call, the
-    parameter ``part`` says which call it is: bit 0 the first, bit 1 the last.  Scratch keeps the sums between the calls.
+    parameter ``part`` says which call it is: bit 0 the first, bit 1 the last.  Scratch keeps the sums.
     """
 
     kind: str
