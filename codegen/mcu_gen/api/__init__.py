@@ -10,24 +10,32 @@ outputs = mcu_gen.run("out", x, on="qemu").outputs
 from mcu_gen.api.analysis import analyze
 from mcu_gen.api.building import build, flash
 from mcu_gen.api.inference import Inference, profile, run
-from mcu_gen.api.projects import ProjectFile, generate, load, open_project, plan, write
+from mcu_gen.api.planning import PlanOptions, front_data, load, pareto, plan, plan_with, worth_trying
+from mcu_gen.api.projects import ProjectFile, generate, open_project, write
 from mcu_gen.api.samples import TensorSpec, dequantize, random_batch, read_arrays, read_batch, read_labels, write_arrays
 from mcu_gen.api.validation import Check, validate
+from mcu_gen.emit.project import input_form, plan_document
 from mcu_gen.quantize.model import quantize_model as quantize
 
 __all__ = [
     "Check",
     "Inference",
+    "PlanOptions",
     "ProjectFile",
     "TensorSpec",
     "analyze",
     "build",
     "dequantize",
     "flash",
+    "front_data",
     "generate",
+    "input_form",
     "load",
     "open_project",
+    "pareto",
     "plan",
+    "plan_document",
+    "plan_with",
     "profile",
     "quantize",
     "random_batch",
@@ -36,6 +44,7 @@ __all__ = [
     "read_labels",
     "run",
     "validate",
+    "worth_trying",
     "write",
     "write_arrays",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mcu_gen.api.projects import load, plan
+from mcu_gen.api.planning import PlanOptions, front_data, load, pareto, plan_with, worth_trying
 from mcu_gen.errors import DoesNotFitError
 from mcu_gen.graph import Graph
 from mcu_gen.graph.operator import operator
@@ -18,16 +19,20 @@ def activation_peak_bytes(graph: Graph) -> int:
     This is the property of the model; what a plan needs is less where kernels work in place or another order is better,
     and more where kernels need scratch.
     """
+    peak = max(sum(graph.tensors[n].bytes for n in alive) for alive in _alive(graph))
+    return peak + sum(t.bytes for t in graph.variables())
+
+
+def _alive(graph: Graph) -> Iterator[set[str]]:
+    """Activations that are alive before the first layer and during each one, in the order of the model."""
     last = {n: i for i, op in enumerate(graph.ops) for n in op.inputs if n is not None}
     last |= dict.fromkeys(graph.outputs, len(graph.ops))
-    variables = sum(t.bytes for t in graph.variables())
     alive = set(graph.inputs)
-    peak = sum(graph.tensors[n].bytes for n in alive)
+    yield set(alive)
     for index, op in enumerate(graph.ops):
         alive |= {n for n in op.outputs if graph.tensors[n].data is None}
-        peak = max(peak, sum(graph.tensors[n].bytes for n in alive))
+        yield set(alive)
         alive = {n for n in alive if last.get(n, -1) > index}
-    return peak + variables
 
 
 def weight_bytes(graph: Graph) -> int:
@@ -62,13 +67,27 @@ def _interface(graph: Graph, names: list[str]) -> list[dict[str, Any]]:
     return [{"name": t.name, "shape": list(t.shape), "dtype": t.dtype.value, "bytes": t.bytes} for t in tensors]
 
 
-def analyze(model: Graph | str | Path, board: Target | str | None = None) -> dict[str, Any]:
+def activation_peak(graph: Graph) -> dict[str, Any]:
+    """Where :func:`activation_peak_bytes` is reached: ``bytes``, ``layer``, ``index`` and the largest tensors alive."""
+    sums = list(_alive(graph))
+    index, alive = max(enumerate(sums), key=lambda s: (sum(graph.tensors[n].bytes for n in s[1]), -s[0]))
+    names = sorted(alive, key=lambda n: -graph.tensors[n].bytes)
+    return {
+        "bytes": activation_peak_bytes(graph),
+        "index": index - 1,
+        "layer": list(graph.nodes())[index - 1].name if index else None,
+        "tensors": [{"name": n, "bytes": graph.tensors[n].bytes} for n in names],
+    }
+
+
+def analyze(model: Graph | str | Path, board: Target | str | None = None, *, front: bool = True) -> dict[str, Any]:
     """What a model costs; with a board, what it needs there and whether it fits.
 
     Returns:
         the ``data`` of the verb ``analyze``: ``macs``, ``weight_bytes``, ``activation_peak_bytes``, ``layers``,
-        ``fits`` (None without a board) and, with a board, ``arena_bytes``, ``ram_bytes``, ``flash_bytes``, or why it
-        does not fit.
+        ``peak``, ``fits`` (None without a board) and, with a board, ``arena_bytes``, ``ram_bytes``, ``flash_bytes``, or
+        why it does not fit.  With ``front`` also ``pareto``, the plans of which none is better in RAM and in
+        multiply-accumulates, and ``suggestions``, the limits among them that are worth trying.
     """
     graph = model if isinstance(model, Graph) else load(model)
     layers = _layers(graph)
@@ -80,6 +99,7 @@ def analyze(model: Graph | str | Path, board: Target | str | None = None) -> dic
         "macs": sum(layer["macs"] for layer in layers),
         "weight_bytes": weight_bytes(graph),
         "activation_peak_bytes": activation_peak_bytes(graph),
+        "peak": activation_peak(graph),
         "layers": layers,
         "fits": None,
         "warnings": list(graph.warnings),
@@ -88,8 +108,11 @@ def analyze(model: Graph | str | Path, board: Target | str | None = None) -> dic
         return data
     target = board if isinstance(board, Target) else load_target(board)
     data |= {"board": target.name, "ram_limit_bytes": target.ram_bytes, "flash_limit_bytes": target.flash_bytes}
+    if front:
+        points = front_data(pareto(graph, target))
+        data |= {"pareto": points, "suggestions": worth_trying(points)}
     try:
-        made = plan(graph, target)
+        made = plan_with(graph, target, PlanOptions())
     except DoesNotFitError as error:
         return data | {"fits": False, "reason": error.message, "hints": error.hints}
     return data | {

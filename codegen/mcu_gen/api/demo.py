@@ -13,7 +13,8 @@ import numpy as np
 from mcu_gen.api.building import build
 from mcu_gen.api.comparison import compare
 from mcu_gen.api.devices import open_device
-from mcu_gen.api.projects import load, open_project, plan, write
+from mcu_gen.api.planning import load, plan
+from mcu_gen.api.projects import open_project, write
 from mcu_gen.api.samples import as_batch, read_arrays, read_labels, unbatch
 from mcu_gen.api.validation import run_batch
 from mcu_gen.errors import ToolMissingError

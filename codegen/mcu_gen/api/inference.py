@@ -89,6 +89,9 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None) -
         on: an emulator that counts instructions, or a board that counts cycles (it is flashed).
         data: one sample or more, of which the first is used; a pseudo-random one when left out.
 
+    A layer inside a fused segment runs tile by tile: its figures are sums over all tiles, and its ``macs`` count what
+    tiles compute again (``macs_once``: without that).
+
     Returns:
         the ``data`` of the verb ``profile``: ``layers`` with ``instructions`` (or ``cycles``) and ``kind``,
         "simulated" or "measured", and ``total``; also noted in ``mcu-gen.json``.
@@ -116,12 +119,14 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None) -
     layers = [
         {
             "index": layer["index"], "name": layer["name"], "op": layer["op"], "kernel": layer["kernel"],
-            "macs": layer["macs"], "instructions": count if simulated else None, "cycles": None if simulated else tick,
+            "macs": layer["computed_macs"], "macs_once": layer["macs"],
+            "instructions": count if simulated else None, "cycles": None if simulated else tick,
             "kind": "simulated" if simulated else "measured",
         }
         for layer, tick, count in zip(project.data["layers"], ticks, counts, strict=True)
     ]  # fmt: skip
-    total = {"macs": sum(layer["macs"] for layer in layers), "instructions": None, "cycles": None}
+    total = {key: sum(layer[key] for layer in layers) for key in ("macs", "macs_once")}
+    total |= {"instructions": None, "cycles": None}
     total[unit] = sum(layer[unit] for layer in layers)
     found = {"board": project.board, "on": on, "unit": unit, "layers": layers, "total": total}
     project.record(profile=found)

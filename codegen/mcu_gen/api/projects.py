@@ -1,4 +1,4 @@
-"""Models, plans and generated projects."""
+"""Generated projects: writing one, and reading it again."""
 
 from __future__ import annotations
 
@@ -10,47 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mcu_gen.kernels
-import mcu_gen.ops  # noqa: F401  (registers the operators)
-from mcu_gen import frontends
+from mcu_gen.api.planning import PlanOptions, plan_with
 from mcu_gen.api.samples import TensorSpec
 from mcu_gen.emit.network import Provenance
 from mcu_gen.emit.project import Project, ProjectOptions, write_project
 from mcu_gen.emit.tree import MARKER
 from mcu_gen.errors import UsageError
 from mcu_gen.graph import Graph
-from mcu_gen.passes import run_passes
-from mcu_gen.plan.planner import make_plan
 from mcu_gen.plan.types import Plan
-from mcu_gen.targets import Target, load_target
+from mcu_gen.targets import Target
 from mcu_gen.version import __version__
-
-
-def load(path: str | Path) -> Graph:
-    """Reads a model (.tflite, .keras, .h5, SavedModel) and runs the exact rewrites of ``passes/``.
-
-    Raises:
-        ModelFileError: the file cannot be read.
-        UnsupportedModelError: with every reason at once.
-    """
-    return run_passes(frontends.load(path))
-
-
-def plan(model: Graph | str | Path, board: Target | str, *, max_ram: int | None = None, fuse: bool = True) -> Plan:
-    """The memory and execution plan of a model on a board.
-
-    Args:
-        model: a graph or the path of a model.
-        board: a target, a board name, or the path of a board manifest.
-        max_ram: bytes of RAM that arena and stack may take together; the board's RAM region when left out.
-        fuse: let layers run tile by tile where they do not fit otherwise.
-
-    Raises:
-        DoesNotFitError: with the smallest RAM that would do.
-    """
-    graph = model if isinstance(model, Graph) else load(model)
-    target = board if isinstance(board, Target) else load_target(board)
-    return make_plan(graph, target, max_ram=max_ram, fuse=fuse)
 
 
 def generate(
@@ -59,23 +28,32 @@ def generate(
     out: str | Path,
     *,
     max_ram: int | None = None,
+    max_mac_overhead: float | None = None,
     fuse: bool = True,
+    input_mode: str = "auto",
     name: str | None = None,
 ) -> Project:
     """Writes a complete PlatformIO project to the folder ``out``, whole or not at all.
 
+    Args:
+        model, board: as for :func:`mcu_gen.api.plan`.
+        out: the folder.
+        max_ram, max_mac_overhead, fuse, input_mode: see :class:`mcu_gen.api.PlanOptions`.
+        name: name of the network; the model's file name when left out.
+
     Raises:
-        DoesNotFitError: see :func:`plan`.
+        DoesNotFitError: see :func:`mcu_gen.api.plan`.
         UsageError: ``out`` holds somebody else's files or cannot be written.
     """
-    return write(plan(model, board, max_ram=max_ram, fuse=fuse), out, fuse=fuse, name=name)
+    options = PlanOptions(max_ram, max_mac_overhead, fuse, input_mode)
+    return write(plan_with(model, board, options), out, options=options, name=name)
 
 
-def write(made: Plan, out: str | Path, *, fuse: bool = True, name: str | None = None) -> Project:
-    """:func:`generate` for a plan that is made already; ``fuse`` is what it was made with."""
-    options = {} if made.max_ram is None else {"max-ram": str(made.max_ram)}
-    options |= {} if fuse else {"no-fuse": ""}
-    return write_project(made, Path(out), _provenance(made, options), ProjectOptions(name, options))
+def write(made: Plan, out: str | Path, *, options: PlanOptions | None = None, name: str | None = None) -> Project:
+    """:func:`generate` for a plan that is made already; ``options`` are those that it was made with."""
+    options = options or PlanOptions(max_ram=made.max_ram)
+    recorded = options.recorded()
+    return write_project(made, Path(out), _provenance(made, recorded), ProjectOptions(name, recorded))
 
 
 def _provenance(made: Plan, options: Mapping[str, str]) -> Provenance:

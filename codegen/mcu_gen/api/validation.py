@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import numpy as np
 from mcu_gen import frontends
 from mcu_gen.api.comparison import Comparison, compare
 from mcu_gen.api.devices import open_device
-from mcu_gen.api.projects import ProjectFile, load, open_project, plan, write
+from mcu_gen.api.planning import PlanOptions, load, plan_with
+from mcu_gen.api.projects import ProjectFile, open_project, write
 from mcu_gen.api.samples import Batch, Data, TensorSpec, as_batch, random_batch, unbatch
+from mcu_gen.emit.project import input_form
 from mcu_gen.errors import UsageError
 from mcu_gen.graph import DType
 from mcu_gen.run.device import Device
@@ -45,7 +47,7 @@ class Check:
         oracle: ``litert`` or ``tflm``.
         data: inputs; ``samples`` random ones from ``seed`` when left out.
         reset_state: clear variable tensors before each sample.
-        max_ram, fuse: as for a plan.
+        options: what shapes the plan.
         out: keep the project in this folder; a temporary one otherwise.
     """
 
@@ -55,8 +57,7 @@ class Check:
     samples: int = SAMPLES
     seed: int = 0
     reset_state: bool = False
-    max_ram: int | None = None
-    fuse: bool = True
+    options: PlanOptions = field(default_factory=PlanOptions)
     out: Path | None = None
 
 
@@ -86,7 +87,8 @@ def _first_layer(
     """The first layer whose output differs from LiteRT's tensor of the same name, for one sample.
 
     Earlier samples are run before it so that variable tensors have the state that they had.  None when every layer
-    that LiteRT also has agrees (the layers that passes merged away cannot be compared).
+    that LiteRT also has agrees (the layers that passes merged away cannot be compared, nor those inside a segment,
+    whose outputs are never whole: there the last layer of the segment stands for all of them).
     """
     before = list(samples[:sample]) if not check.reset_state else []
     reference = _oracle(check, model, [*before, samples[sample]], keep_all=True)
@@ -94,7 +96,8 @@ def _first_layer(
     with open_device(project, check.on, hooks=True) as device:
         for layer in project.data["layers"]:
             want = theirs.get(layer["output"])
-            if want is None:
+            segment = _segment_of(project, int(layer["index"]))
+            if want is None or (segment is not None and int(layer["index"]) < segment["last"]):
                 continue
             device.reset_state()
             if before:
@@ -108,8 +111,14 @@ def _first_layer(
                     "index": layer["index"], "name": layer["name"], "op": layer["op"], "kernel": layer["kernel"],
                     "mismatches": seen.mismatches, "elements": seen.elements, "max_abs_diff": seen.max_abs_diff,
                     "element": seen.first["index"], "got": seen.first["got"], "expected": seen.first["expected"],
+                    "segment": None if segment is None else [segment["first"], segment["last"]],
                 }  # fmt: skip
     return None
+
+
+def _segment_of(project: ProjectFile, index: int) -> dict[str, Any] | None:
+    """The fused segment that the layer ``index`` belongs to."""
+    return next((s for s in project.data["plan"]["fusion"] if s["first"] <= index <= s["last"]), None)
 
 
 def _inputs(check: Check, specs: Sequence[TensorSpec]) -> Batch:
@@ -143,10 +152,10 @@ def validate(
         raise UsageError(f"unknown oracle {check.oracle!r}", where="--oracle", hints=["litert or tflm"])
     progress("planning", 0, 0)
     content = frontends.load_bytes(model)
-    made = plan(load(model), board, max_ram=check.max_ram, fuse=check.fuse)
+    made = plan_with(load(model), board, check.options)
     with ExitStack() as stack:
         out = check.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcu-gen-"))) / "project"
-        write(made, out, fuse=check.fuse)
+        write(made, out, options=check.options)
         project = open_project(out)
         specs = project.inputs
         samples = unbatch(_inputs(check, specs), specs)
@@ -182,6 +191,10 @@ def validate(
             "stack_reserved": stats.stack_reserved,
             "guard_ok": stats.guard_ok,
             "arena_bytes": made.arena_bytes,
+            "ram_bytes": made.ram_bytes,
+            "macs_overhead_pct": made.macs_overhead_pct,
+            "segments": len(made.segments),
+            "input": input_form(made),
             "dir": str(out) if check.out else None,
         }
         if check.out:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mcu_gen.api import PlanOptions
 from mcu_gen.cli.sizes import parse_size
 
 
@@ -36,8 +38,37 @@ MaxRam = Annotated[
         help="Limit for arena and stack together, as in 64K, 320KiB, 49728; the linker enforces it.",
     ),
 ]  # fmt: skip
+MaxMacOverhead = Annotated[
+    float | None,
+    typer.Option(
+        "--max-mac-overhead", metavar="PCT",
+        help="Multiply-accumulates that tiles may do again, in percent; alone: the least RAM within it.",
+    ),
+]  # fmt: skip
+Pareto = Annotated[
+    bool, typer.Option("--pareto", help="All plans of which none is better in RAM and in multiply-accumulates.")
+]
+
+
+class InputMode(enum.StrEnum):
+    """Where the model input is while the network runs."""
+
+    keep = "keep"
+    rows = "rows"
+    auto = "auto"
+
+
+Input = Annotated[
+    InputMode,
+    typer.Option("--input", help="keep it whole in RAM, push its rows one by one, or keep it where it fits."),
+]
 NoFuse = Annotated[bool, typer.Option("--no-fuse", help="Plan layer by layer, even where that does not fit.")]
 On = Annotated[
     str, typer.Option("--on", metavar="WHERE", help="host, qemu, renode, or a serial port such as /dev/ttyACM0.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random samples.")]
+
+
+def plan_options(max_ram: int | None, max_mac_overhead: float | None, mode: InputMode, no_fuse: bool) -> PlanOptions:
+    """The options of the command line as the API takes them."""
+    return PlanOptions(max_ram, max_mac_overhead, not no_fuse, mode.value)

@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from rich.markup import escape
+from rich.table import Table
 
 from mcu_gen import api
+from mcu_gen.api import PlanOptions
 from mcu_gen.cli.app import Render, verb
-from mcu_gen.cli.options import Board, MaxRam, Model, NoFuse
+from mcu_gen.cli.options import Board, Input, InputMode, MaxMacOverhead, MaxRam, Model, NoFuse, Pareto, plan_options
 from mcu_gen.cli.output import Output
-from mcu_gen.cli.tables import count, facts, layer_name, name_width, plain_table, used_of
-from mcu_gen.plan.describe import plan_data
+from mcu_gen.cli.tables import (
+    INPUT_TEXT,
+    count,
+    facts,
+    front_table,
+    fused_text,
+    layer_name,
+    name_width,
+    plain_table,
+    used_of,
+)
+from mcu_gen.graph import Graph
 from mcu_gen.targets import Target
 
 #: Characters of the bars, and the width of a terminal from which on they are drawn.
@@ -20,7 +32,8 @@ _BAR, _WIDE = 16, 100
 
 def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
     """The plan for people: steps, then totals."""
-    columns = ("#", "layer", "kernel", "MACs", "scratch", "live bytes")
+    brackets = bracket_column(data)
+    columns = ("#", *([""] if brackets else []), "layer", "kernel", "MACs", "scratch", "live bytes")
     table = plain_table(*columns, right=("#", "MACs", "scratch", "live bytes"))
     bars = _BAR if out.out.width >= _WIDE else 0
     if bars:
@@ -30,7 +43,8 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
     for step in data["steps"]:
         bar = "█" * max(1, round(bars * step["live_bytes"] / peak)) if bars else ""
         table.add_row(
-            str(step["index"]), layer_name(step["layer"], width), step["kernel"], count(step["macs"]),
+            str(step["index"]), *([brackets[step["index"]]] if brackets else []),
+            layer_name(step["layer"], width), step["kernel"], count(step["macs"]),
             count(step["scratch_bytes"]), f"{step['live_bytes']:,}", *([f"[blue]{bar}[/blue]"] if bars else []),
         )  # fmt: skip
     out.out.print(table)
@@ -48,8 +62,15 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
         ("MACs", f"{data['macs']:,}"),
     ]
     if data["fusion"]:
-        rows.append(("fused", f"{len(data['fusion'])} segments, {data['macs_overhead_pct']:.1f} % more MACs"))
+        rows.append(("fused", fused_text({**data, "segments": len(data["fusion"])})))
+        rows.append(("input", INPUT_TEXT[data["input_form"]]))
     out.out.print(facts(rows))
+    if data["fusion"]:
+        out.out.print()
+        out.out.print(segment_table(data["fusion"]))
+    if data.get("pareto"):
+        out.out.print("\n[bold]Front[/bold]: RAM against multiply-accumulates, no plan is better in both")
+        out.out.print(front_table(data["pareto"], data["ram_bytes"]))
     if any(step["live_bytes"] > data["arena_bytes"] for step in data["steps"]):
         text = "layers that work in place share memory, so the arena is smaller than the sum of live bytes"
         out.out.print(f"[dim]note:[/dim] {text}")
@@ -57,15 +78,57 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
         out.out.print(f"[dim]note:[/dim] {escape(note)}")
 
 
+def bracket_column(data: dict[str, Any]) -> list[str]:
+    """Per step the bracket of its fused segment; empty where nothing is fused."""
+    if not data["fusion"]:
+        return []
+    found = [""] * len(data["steps"])
+    for segment in data["fusion"]:
+        first, last = segment["first"], segment["last"]
+        found[first : last + 1] = ["╶" if first == last else "┌", *["│"] * (last - first - 1), "└"][: last - first + 1]
+    return [f"[cyan]{mark}[/cyan]" if mark else "" for mark in found]
+
+
+#: What a segment does with the rows that two tiles share.
+_FORMS = {
+    "rows": "rows, shared ones kept",
+    "tiles": "tiles, shared rows kept",
+    "patches": "patches, shared parts computed again",
+}
+
+
+def segment_table(segments: list[dict[str, Any]]) -> Table:
+    """The fused segments: what runs tile by tile, how it is cut, and what that costs."""
+    table = plain_table("segment", "form", "tile", "steps", "more MACs", "copied", right=("more MACs", "copied"))
+    for s in segments:
+        form = _FORMS[s["form"]] + (", input pushed" if s["streamed"] else "")
+        share = f"{100 * s['extra_macs'] / max(s['macs'] - s['extra_macs'], 1):.1f} %" if s["extra_macs"] else "-"
+        layers = f"layers {s['first']}-{s['last']}" if s["first"] < s["last"] else f"layer {s['first']}"
+        table.add_row(
+            layers, form, f"{s['tile_h']}x{s['tile_w']}", f"{s['n_y']}x{s['n_x']}", share, count(s["copied_bytes"])
+        )
+    return table
+
+
+def front_of(out: Output, graph: Graph, board: str, options: PlanOptions) -> list[dict[str, Any]]:
+    """The front of a model on a board, as plain data."""
+    with out.phase("searching all plans"):
+        return api.front_data(api.pareto(graph, board, fuse=options.fuse, input_mode=options.input_mode))
+
+
 @verb("plan", "From a model to firmware")
 def plan(
-    out: Output, model: Model, board: Board, max_ram: MaxRam = None, no_fuse: NoFuse = False
-) -> tuple[dict[str, Any], Render]:
-    """The memory and execution plan: operator order, kernels, arena offsets, totals."""
+    out: Output, model: Model, board: Board, max_ram: MaxRam = None, max_mac_overhead: MaxMacOverhead = None,
+    pareto: Pareto = False, mode: Input = InputMode.auto, no_fuse: NoFuse = False,
+) -> tuple[dict[str, Any], Render]:  # fmt: skip
+    """The memory and execution plan: operator order, fused segments, kernels, arena offsets, totals."""
+    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse)
     with out.phase("planning"):
         graph = api.load(model)
-        made = api.plan(graph, board, max_ram=max_ram, fuse=not no_fuse)
+        made = api.plan_with(graph, board, options)
     for warning in graph.warnings:
         out.warn(warning)
-    data = plan_data(made)
+    data = api.plan_document(made)
+    if pareto:
+        data["pareto"] = front_of(out, graph, board, options)
     return data, lambda: print_plan(out, data, made.target)

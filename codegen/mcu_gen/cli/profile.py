@@ -60,6 +60,9 @@ def profile(
         out.out.print(table)
         kind = data["layers"][0]["kind"] if data["layers"] else "simulated"
         macs = data["total"]["macs"]
+        again = macs - data["total"]["macs_once"]
+        if again:
+            out.out.print(f"\nMACs of layers in fused segments count what tiles compute again: {again:,} in all")
         per_mac = f", {total / macs:.2f} per multiply-accumulate" if macs else ""
         out.out.print(f"\n[bold]{total:,}[/bold] {unit} per inference, {kind} on {on}{per_mac}")
 

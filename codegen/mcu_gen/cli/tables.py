@@ -56,6 +56,37 @@ def tflm_line(tflm: Mapping[str, Any], arena: int | None) -> str:
     return f"arena {theirs:,} B{ratio} [dim]({escape(how)})[/dim]"
 
 
+#: Where the model input is, by :func:`mcu_gen.api.input_form`.
+INPUT_TEXT = {
+    "keep": "whole in RAM",
+    "quantized": "pushed, whole once quantized",
+    "rows": "pushed row by row",
+}
+
+
+def fused_text(plan: Mapping[str, Any]) -> str:
+    """``2 fused segments, 0.4 % more MACs`` of ``segments`` (how many) and ``macs_overhead_pct``."""
+    count, extra = plan["segments"], plan["macs_overhead_pct"]
+    more = f"{extra:.1f} % more MACs" if extra else "no extra MACs"
+    return f"{count} fused segment{'' if count == 1 else 's'}, {more}"
+
+
+def front_table(front: Sequence[Mapping[str, Any]], chosen: int | None = None) -> Table:
+    """Points of a front; the plan with ``chosen`` bytes of RAM is marked."""
+    table = plain_table(
+        "", "RAM", "arena", "more MACs", "copied", "segments", "input",
+        right=("RAM", "arena", "more MACs", "copied", "segments"),
+    )  # fmt: skip
+    for point in front:
+        own = point["ram_bytes"] == chosen
+        table.add_row(
+            "▸" if own else "", f"{point['ram_bytes']:,}", f"{point['arena_bytes']:,}",
+            f"{point['macs_overhead_pct']:.1f} %", count(point["copied_bytes"]), count(point["segments"]),
+            INPUT_TEXT[point["input"]], style="bold" if own else None,
+        )  # fmt: skip
+    return table
+
+
 def layer_name(name: str, width: int = 32) -> str:
     """A layer's name for a table, with markup escaped."""
     return escape(short_name(name, width))

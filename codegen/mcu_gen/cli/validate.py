@@ -11,9 +11,9 @@ from rich.markup import escape
 
 from mcu_gen import api
 from mcu_gen.cli.app import Render, verb
-from mcu_gen.cli.options import Board, MaxRam, Model, NoFuse, On, Seed
+from mcu_gen.cli.options import Board, Input, InputMode, MaxMacOverhead, MaxRam, Model, NoFuse, On, Seed, plan_options
 from mcu_gen.cli.output import Output
-from mcu_gen.cli.tables import facts
+from mcu_gen.cli.tables import facts, fused_text
 from mcu_gen.errors import MismatchError, UsageError
 
 
@@ -26,9 +26,11 @@ class Oracle(enum.StrEnum):
 
 def _where(first: dict[str, Any]) -> str:
     layer = first.get("layer")
-    return (
-        f"layer {layer['index']} {layer['name']} ({layer['op']}, kernel {layer['kernel']})" if layer else "the outputs"
-    )
+    if not layer:
+        return "the outputs"
+    found = f"layer {layer['index']} {layer['name']} ({layer['op']}, kernel {layer['kernel']})"
+    segment = layer.get("segment")
+    return found + (f", the end of the segment from layer {segment[0]} on" if segment else "")
 
 
 def mismatch(data: dict[str, Any]) -> MismatchError:
@@ -71,6 +73,8 @@ def validate(
     ] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Keep the project here.")] = None,
     max_ram: MaxRam = None,
+    max_mac_overhead: MaxMacOverhead = None,
+    mode: Input = InputMode.auto,
     no_fuse: NoFuse = False,
 ) -> tuple[dict[str, Any], Render]:
     """Generate, build, run, and compare with the oracle bit by bit; names the first layer that differs."""
@@ -78,8 +82,8 @@ def validate(
         raise UsageError("--samples and --data exclude each other: give one of them", where="--samples")
     check = api.Check(
         on=on, oracle=oracle.value, data=None if data is None else api.read_arrays(data),
-        samples=32 if samples is None else samples, seed=seed, reset_state=reset_state, max_ram=max_ram,
-        fuse=not no_fuse, out=output,
+        samples=32 if samples is None else samples, seed=seed, reset_state=reset_state,
+        options=plan_options(max_ram, max_mac_overhead, mode, no_fuse), out=output,
     )  # fmt: skip
     with out.progress("validating") as advance:
 
@@ -107,6 +111,8 @@ def validate(
             ("on", f"{escape(result['on'])} ({escape(result['board'])})"),
             ("oracle", f"{escape(result['oracle'])} {escape(str(result['oracle_version']))}: {result['rule']}"),
         ]
+        if result["segments"]:
+            rows.append(("plan", fused_text(result)))
         if result["rule"].startswith("float"):
             rows.append(("largest difference", f"{result['max_abs_diff']:.3g}"))
         if result["instructions_per_sample"] is not None:

@@ -85,6 +85,21 @@ def layer_data(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
+def input_form(plan: Plan) -> str:
+    """Where the model input is: ``keep`` (whole in RAM), ``quantized`` (rows are pushed and kept whole in the form into
+    which the model's first layer quantizes them) or ``rows`` (rows are pushed and never whole in RAM).
+    """
+    first = next((s for s in plan.segments if s.streamed is not None), None)
+    if first is None:
+        return "keep"
+    return "quantized" if first.first == first.last and plan.steps[first.first].node.type == "quantize" else "rows"
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The ``data`` of the verb ``plan``, with ``input_form``."""
+    return plan_data(plan) | {"input_form": input_form(plan)}
+
+
 def smoke_sample(graph: Graph) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """A fixed pseudo-random sample and what the graph computes from it: the content of the project's own test."""
     rng = np.random.default_rng(0)
@@ -151,7 +166,7 @@ def project_json(plan: Plan, provenance: Provenance, options: ProjectOptions, ne
         "inputs": [_tensor_data(plan.graph, n) for n in plan.graph.inputs],
         "outputs": [_tensor_data(plan.graph, n) for n in plan.graph.outputs],
         "layers": layer_data(plan),
-        "plan": plan_data(plan),
+        "plan": plan_document(plan),
     }
     return json.dumps(document, indent=1) + "\n"
 
