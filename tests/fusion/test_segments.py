@@ -76,4 +76,4 @@ def test_fused_is_layer_wise(dtype: DType, seed: int) -> None:
     for segment, macs, copied in zip(plan.segments, run.macs, run.copied, strict=True):
         assert segment.macs == macs
         assert segment.copied_bytes == copied
-    assert all(option.bytes - 16 < layout.placement.arena_bytes for _, option in chosen)
+    assert all(option.bytes <= layout.placement.arena_bytes for _, option in chosen)

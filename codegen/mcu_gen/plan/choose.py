@@ -71,12 +71,12 @@ class Chooser:
 
         Among equal ones that with the fewest copied bytes: patches stay in memory where there is room.
         """
-        tight = self.fronts(kinds, align(limit))
+        tight = self.fronts(kinds, limit)
         for found in tight[:1]:
             layout = self._roomy(found, limit) or self.layout(found)
             if layout.placement.arena_bytes <= limit:
                 return layout
-        for found in self.alternatives(kinds, align(limit)):
+        for found in self.alternatives(kinds, limit):
             layout = self.layout(found, QUICK)
             if layout.placement.arena_bytes <= limit:
                 return layout
@@ -92,7 +92,7 @@ class Chooser:
         segments = []
         for edge in path.edges:
             if edge.family is not None and edge.option is not None:
-                around = edge.bytes - edge.option.bytes  # what the plan needs there besides
+                around = edge.total - edge.option.total  # what the plan needs there besides
                 room = align(limit) - around
                 segments.append((edge.family, edge.family.option(edge.option.first, edge.option.streamed, room)))
         if all(new.copied >= old.copied for (_, new), (_, old) in zip(segments, path.segments, strict=True)):
@@ -105,12 +105,12 @@ class Chooser:
         best: Layout | None = None
         allowed = [found for found in self.fronts(kinds) if found[1].price[0] <= most_extra]
         for found in sorted(allowed, key=lambda f: (f[1].bytes, f[1].price)):
-            if best is not None and found[1].bytes - align(1) >= best.placement.arena_bytes:
+            if best is not None and found[1].bytes >= best.placement.arena_bytes:
                 break
             best = _smaller(best, self.layout(found))
         while best is not None:
             before = best.placement.arena_bytes
-            for found in self.alternatives(kinds, align(before) - align(1)):
+            for found in self.alternatives(kinds, before - 1):
                 if found[1].price[0] <= most_extra:
                     best = _smaller(best, self.layout(found, QUICK))
             if best.placement.arena_bytes >= before:
@@ -127,7 +127,7 @@ class Chooser:
         if not copies:
             found.sort(key=lambda f: (f[1].price[0], f[1].bytes, f[1].price, f[0]))
         for entry in found:
-            if points and entry[1].bytes - align(1) >= points[-1].placement.arena_bytes:
+            if points and entry[1].bytes >= points[-1].placement.arena_bytes:
                 continue
             layout = self.layout(entry)
             if not points or layout.placement.arena_bytes < points[-1].placement.arena_bytes:

@@ -58,10 +58,17 @@ class Edge:
 
     first: int
     last: int
-    bytes: int
+    #: aligned bytes, and the most of them that the topmost buffer may leave unused
+    total: int
+    slack: int
     price: Price
     family: Family | None = None
     option: Option | None = None
+
+    @property
+    def bytes(self) -> int:
+        """No packing of what lives during the edge takes less."""
+        return self.total - self.slack
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Edges:
     @classmethod
     def of(cls, stretch: Stretch) -> Edges:
         edges = cls(stretch)
-        edges.layers = [Edge(p, p, stretch.layer_bytes(p), (0, 0, 0)) for p in range(len(stretch))]
+        edges.layers = [Edge(p, p, *stretch.layer_bytes(p), (0, 0, 0)) for p in range(len(stretch))]
         ceiling = max((e.bytes for e in edges.layers), default=0)
         for last in range(len(stretch)):
             end = End.at(stretch, last)
@@ -100,7 +107,7 @@ class Edges:
                 family = Family(end, cut, rows, columns)
                 for option in family.options(stream=True, whole=True, ceiling=ceiling):
                     price = (option.extra_macs, option.copied, 1)
-                    edge = Edge(option.first, last, option.bytes, price, family, option)
+                    edge = Edge(option.first, last, option.total, option.slack, price, family, option)
                     _keep_best(best.setdefault((option.first, option.streamed), []), edge)
             for (_, streamed), found in best.items():
                 (edges.whole if streamed is None else edges.streamed).extend(found)
@@ -117,9 +124,12 @@ class Edges:
             streamed = [e for e in streamed if e.last == 0 and self.stretch.sites[0].task.node.type == "quantize"]
         if not streamed:
             return []
-        state = align(STATE_BYTES)  # alive throughout; streamed edges count it themselves
+        state, unused = (
+            align(STATE_BYTES),
+            align(STATE_BYTES) - STATE_BYTES,
+        )  # alive throughout, counted in ``streamed``
         later = [e for e in (*self.layers, *self.whole) if e.first > 0]
-        return streamed + [dataclasses.replace(e, bytes=e.bytes + state) for e in later]
+        return streamed + [dataclasses.replace(e, total=e.total + state, slack=max(e.slack, unused)) for e in later]
 
 
 def _keep_best(edges: list[Edge], edge: Edge) -> None:

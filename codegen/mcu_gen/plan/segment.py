@@ -41,20 +41,28 @@ class Option:
     streamed: str | None
     #: tensors whose patch stays in memory
     resident: frozenset[str]
-    #: no packing of the buffers that live in the segment takes less
-    bytes: int
+    #: aligned bytes that live in the segment at its peak, and the most of them that the topmost buffer may leave unused
+    total: int
+    slack: int
     macs: int
     extra_macs: int
     copied: int
 
+    @property
+    def bytes(self) -> int:
+        """No packing of the buffers that live in the segment takes less."""
+        return self.total - self.slack
+
 
 @dataclass(frozen=True)
 class _Part:
-    """Memory of a tensor inside a segment: aligned bytes and lifetime."""
+    """Memory of a tensor inside a segment: aligned bytes, what they leave unused, and lifetime."""
 
     name: str
     patch: int
     halo: int
+    patch_slack: int
+    halo_slack: int
     #: bytes copied with a line buffer (to it and back), and when the patch stays
     copied: int
     moved: int
@@ -81,10 +89,14 @@ class Family:
             if position == end.last:
                 continue
             row_bytes = self.stretch.row_bytes(name)
+            patch = rows.most[name] * columns.widest[name] * self.stretch.pixel_bytes(name)
+            halo = rows.kept_most[name] * row_bytes
             self.parts[name] = _Part(
                 name,
-                align(rows.most[name] * columns.widest[name] * self.stretch.pixel_bytes(name)),
-                align(rows.kept_most[name] * row_bytes),
+                align(patch),
+                align(halo),
+                align(patch) - patch,
+                align(halo) - halo,
                 2 * rows.kept_total[name] * row_bytes,
                 rows.kept_moved[name] * row_bytes,
                 position,
@@ -194,10 +206,12 @@ class Family:
         parts = [self.parts[n] for n in names]
         copied = 0
         held = stretch.entry[first]
+        slack = [stretch.slack(n) for n in (*stretch.entering(first), self.end.output) if n != streamed]
         out = stretch.size[self.end.output]
         if streamed is not None:
             patch, copied = self.streamed_patch(streamed)
             held += align(patch) - stretch.size[streamed] + align(STATE_BYTES)
+            slack += [align(patch) - patch, align(STATE_BYTES) - STATE_BYTES]
         over = self.lead(first, streamed)
         if over is not None:
             size = stretch.size[over[0]]
@@ -212,8 +226,11 @@ class Family:
         for position, (above, below) in self.in_place.items():
             if position >= first and self.parts[above].born >= first:
                 alive[position - first] -= min(self.parts[above].patch, self.parts[below].patch)
-        resident, held, peak = self._stay(parts, held, alive, limit)
+        resident, held, alive = self._stay(parts, held, alive, limit)
+        slack += [p.patch_slack if p.name in resident else p.halo_slack for p in parts]
         names.append(self.end.output)
+        peak = max(alive)
+        passing = min(self._slack(parts, resident, first + k) for k, size in enumerate(alive) if size == peak)
         return Option(
             first,
             last,
@@ -221,21 +238,24 @@ class Family:
             streamed,
             frozenset(resident),
             held + peak,
+            max([*slack, passing]),
             sum(self.macs[n] for n in names),
             sum(self.extra[n] for n in names),
             copied + sum(p.moved if p.name in resident else p.copied for p in parts),
         )
 
-    def _stay(self, parts: list[_Part], held: int, alive: list[int], limit: int | None) -> tuple[set[str], int, int]:
+    def _stay(
+        self, parts: list[_Part], held: int, alive: list[int], limit: int | None
+    ) -> tuple[set[str], int, list[int]]:
         """Tensors whose patch stays in memory instead of being filled from a line buffer, the bytes that then live
-        through the whole segment, and the most that live besides them.
+        through the whole segment, and those that live besides them during each operator.
 
         Greedy: at the peak the tensor whose line buffer and patch together save most; the best prefix counts.
         """
         resident: set[str] = set()
         left = [p for p in parts if p.halo] if self.columns.count == 1 else []
         if not left:
-            return resident, held, max(alive)
+            return resident, held, alive
         first = self.end.last - len(alive) + 1
         chosen: list[_Part] = []
         states = [(held, list(alive))]
@@ -260,7 +280,13 @@ class Family:
                 if trial[0] + max(trial[1]) <= limit:
                     resident.add(part.name)
                     held, alive = trial
-        return resident, held, max(alive)
+        return resident, held, alive
+
+    def _slack(self, parts: list[_Part], resident: set[str], position: int) -> int:
+        """Unused bytes of the buffers that live during one operator but not through the whole segment."""
+        scratch = self.stretch.sites[position].task.scratch
+        here = [p.patch_slack for p in parts if p.born <= position <= p.dies and p.name not in resident]
+        return max([align(scratch) - scratch, *here])
 
     def segment(self, option: Option) -> Segment:
         """The segment of an option."""

@@ -69,7 +69,7 @@ class Stretch:
             for name in task.reads:
                 self.readers[name].append(position)
         #: bytes of what was there before an operator and is still needed
-        self.entry = [self._alive_at_entry(p) for p in range(len(tasks))]
+        self.entry = [sum(self.size[n] for n in self.entering(p)) for p in range(len(tasks))]
         self.shared = set(prog.aliases) | set(prog.aliases.values())
         self.sites = [self._site(task) for task in tasks]
 
@@ -122,11 +122,18 @@ class Stretch:
         t = self.graph.tensors[name]
         return t.bytes // (t.shape[1] * t.shape[2])
 
-    def _alive_at_entry(self, position: int) -> int:
-        return sum(self.size[n] for n, born in self.born.items() if born < position <= self.dies[n])
+    def entering(self, position: int) -> list[str]:
+        """What was there before the operator at ``position`` and is still needed."""
+        return [n for n, born in self.born.items() if born < position <= self.dies[n]]
 
-    def layer_bytes(self, position: int) -> int:
-        """Bytes that the operator at ``position`` needs when it runs as a whole, with all that lives around it."""
+    def slack(self, name: str) -> int:
+        """Bytes by which a storage is smaller than what the arena's alignment makes of it."""
+        return self.size[name] - self.prog.storages[name].bytes
+
+    def layer_bytes(self, position: int) -> tuple[int, int]:
+        """Aligned bytes that the operator at ``position`` needs when it runs as a whole, with all that lives around it,
+        and the most of them that the topmost buffer may leave unused.
+        """
         task = self.sites[position].task
         total = self.entry[position] + align(task.scratch)
         outs = [n for n in task.writes if self.born[n] == position]
@@ -143,4 +150,5 @@ class Stretch:
         elif pairs:
             above = {a for a, _ in pairs}
             total -= min(sum(self.size[a] for a in above), sum(self.size[n] for n in outs))
-        return total
+        slack = [self.slack(n) for n in (*self.entering(position), *outs)]
+        return total, max([*slack, align(task.scratch) - task.scratch])
