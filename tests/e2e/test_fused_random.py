@@ -1,0 +1,72 @@
+"""Fused = layer by layer, bit for bit, in the generated C: random networks with branches, cut at random."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from fusion.networks import random_inputs, random_network
+from mcu_gen.graph import DType
+from mcu_gen.graph.executor import Executor
+from support.fused import Run, cut_at_random, layer_wise, run_on_host
+
+#: Networks that are compiled into one program.
+BATCH = 6
+
+seeds = st.lists(st.integers(0, 1 << 30), min_size=BATCH, max_size=BATCH, unique=True)
+#: A failure names the seeds, and every network on its own is small: no need to compile hundreds of programs to shrink it.
+quiet = {"deadline": None, "phases": [Phase.generate], "suppress_health_check": list(HealthCheck)}
+
+
+def check(drawn: list[int], dtype: DType) -> None:
+    """Compiles every network layer by layer and in up to two random cuts; all must give the same bits."""
+    runs: list[Run] = []
+    references: list[tuple[Run, list[Run]]] = []
+    for seed in drawn:
+        graph = random_network(seed, dtype=dtype)
+        rng = random.Random(seed)
+        inputs = [random_inputs(graph, seed + k) for k in range(2)]
+        samples = [[x[n] for n in graph.inputs] for x in inputs]
+        cut = [plan for plan in (cut_at_random(graph, rng) for _ in range(2)) if plan is not None]
+        whole = Run(f"n{len(runs)}", layer_wise(graph), samples)
+        runs.append(whole)
+        fused = []
+        for plan in cut:
+            fused.append(Run(f"n{len(runs)}", plan, samples))
+            runs.append(fused[-1])
+        references.append((whole, fused))
+    assert len(runs) > len(drawn), "nothing was fused"
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = dict(zip((r.net for r in runs), run_on_host(Path(folder), runs), strict=True))
+    for seed, (whole, fused) in zip(drawn, references, strict=True):
+        graph = whole.plan.graph
+        for run in fused:
+            for s, (a, b) in enumerate(zip(outputs[whole.net], outputs[run.net], strict=True)):
+                for name, x, y in zip(graph.outputs, a, b, strict=True):
+                    assert x.tobytes() == y.tobytes(), f"seed {seed}, sample {s}, {name}: fused differs"
+        if dtype is DType.INT8:  # and both are right
+            for sample, found in zip(whole.samples, outputs[whole.net], strict=True):
+                expected = Executor(graph).run(dict(zip(graph.inputs, sample, strict=True)))
+                for name, y in zip(graph.outputs, found, strict=True):
+                    assert np.array_equal(y, expected[name]), f"seed {seed}: {name} is not what the operators say"
+
+
+@pytest.mark.parametrize("dtype", [DType.INT8, DType.FLOAT32])
+@settings(max_examples=2, **quiet)
+@given(drawn=seeds)
+def test_random_cuts(dtype: DType, drawn: list[int]) -> None:
+    check(drawn, dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [DType.INT8, DType.FLOAT32])
+@settings(max_examples=60, **quiet)
+@given(drawn=seeds)
+def test_many_random_cuts(dtype: DType, drawn: list[int]) -> None:
+    check(drawn, dtype)
