@@ -89,8 +89,8 @@ def _first_layer(
     """The first layer whose output differs from LiteRT's tensor of the same name, for one sample.
 
     Earlier samples are run before it so that variable tensors have the state that they had.  None when every layer
-    that LiteRT also has agrees (layers that passes merged away or took channels from cannot be compared, nor those inside a segment,
-    whose outputs are never whole: there the last layer of the segment stands for all of them).
+    that LiteRT also has agrees (layers that passes merged away or took channels from cannot be compared, nor those
+    inside a segment, whose outputs are never whole: there the last layer of the segment stands for all of them).
     """
     before = list(samples[:sample]) if not check.reset_state else []
     reference = _oracle(check, model, [*before, samples[sample]], keep_all=True)

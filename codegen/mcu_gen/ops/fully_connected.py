@@ -53,6 +53,20 @@ def weights_zero_point_is_single(node: Node) -> Verdict:
     return weights.weights_are_symmetric(node)
 
 
+def finish(acc: np.ndarray, node: Node) -> np.ndarray:
+    """Bias, scaling and activation of an integer FULLY_CONNECTED: int64 sums [..., N] -> output of that shape."""
+    bias = weights.bias_of(node)
+    acc = acc if bias is None else acc + bias.astype(np.int64)
+    if not weights.sums_are_wide(node):
+        acc = wrap32(acc)
+    scaled = acc.astype(np.float64) * np.array(weights.channel_scales(node))
+    whole = np.trunc(scaled)
+    whole += np.sign(scaled) * (np.abs(scaled - whole) >= 0.5)
+    y = np.clip(whole, INT32_MIN, INT32_MAX).astype(np.int64) + node.y.zp
+    clamped: np.ndarray = np.clip(y, *weights.output_range(node)).astype(node.y.dtype.numpy)
+    return clamped
+
+
 @register
 class FullyConnected(Operator):
     """x [..., K], weights [N, K], bias [N] or absent -> y [..., N]."""
@@ -93,23 +107,16 @@ class FullyConnected(Operator):
         x, w = inputs[0], inputs[1]
         assert x is not None
         assert w is not None
-        bias = weights.bias_of(node)
         rows = x.reshape(-1, w.shape[1])
         if node.x.dtype is DType.FLOAT32:
+            bias = weights.bias_of(node)
             y = rows.astype(np.float64) @ w.astype(np.float64).T
             y = y if bias is None else y + bias
             return [np.clip(y, *weights.output_bounds(node)).astype(np.float32).reshape(node.y.shape)]
         # products and sums of integers are exact in double precision, and multiply fast there
         operands = rows.astype(np.float64) - node.x.zp, w.astype(np.float64) - weights_zero_point(node)
         acc = (operands[0] @ operands[1].T).astype(np.int64)
-        acc = acc if bias is None else acc + bias.astype(np.int64)
-        if not weights.sums_are_wide(node):
-            acc = wrap32(acc)
-        scaled = acc.astype(np.float64) * np.array(weights.channel_scales(node))
-        whole = np.trunc(scaled)
-        whole += np.sign(scaled) * (np.abs(scaled - whole) >= 0.5)
-        y = np.clip(whole, INT32_MIN, INT32_MAX).astype(np.int64) + node.y.zp
-        return [np.clip(y, *weights.output_range(node)).astype(node.y.dtype.numpy).reshape(node.y.shape)]
+        return [finish(acc, node).reshape(node.y.shape)]
 
     def macs(self, node: Node) -> int:
         return node.x.elements * int(node.input(1).shape[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mcu_gen.graph import Graph
+from mcu_gen.passes.dead_channels import dead_channels
 from mcu_gen.passes.fold_constants import fold_constants
 from mcu_gen.passes.fuse_activation import fuse_activation
 from mcu_gen.passes.fuse_pad import fuse_pad
@@ -27,6 +28,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
     fuse_pad,
     fuse_activation,
+    dead_channels,
     remove_dead,
 )
 
@@ -46,4 +48,7 @@ def run_passes(graph: Graph) -> Graph:
 
 
 def _outline(graph: Graph) -> list[tuple[object, ...]]:
-    return [(op.name, op.type, op.inputs, op.outputs, op.attrs.get("activation")) for op in graph.ops]
+    return [
+        (op.name, op.type, op.inputs, op.outputs, op.attrs.get("activation"), graph.tensors[op.outputs[0]].shape)
+        for op in graph.ops
+    ]
