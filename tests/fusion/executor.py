@@ -81,6 +81,9 @@ class SegmentRun:
         self.exe, self.number, self.segment, self.inputs = run, number, segment, inputs
         self.steps = run.plan.steps[segment.first : segment.last + 1]
         self.last_reader: dict[str, int] = {}
+        #: what a reducing operator at the end has been given, and where
+        self.taken: np.ndarray | None = None
+        self.given = np.zeros(0, bool)
         for step in self.steps:
             for t in step.node.inputs:
                 if t is not None and t.name in segment.tensors:
@@ -159,6 +162,16 @@ class SegmentRun:
 
     def step(self, step: Step, i: int, j: int) -> None:
         out = self.segment.tensors[step.node.y.name]
+        tiling = step.kernel.tiling(step.node, self.exe.plan.target)
+        if tiling is not None and tiling.kind == "reduce":
+            self.reduce(step, out, i, j)
+        else:
+            self.compute(step, out, i, j)
+        for name, last in self.last_reader.items():
+            if last == step.index:
+                self.save(self.segment.tensors[name], i, j)
+
+    def compute(self, step: Step, out: TileTensor, i: int, j: int) -> None:
         self.load(out, i, j)
         (y0, y1), (x0, x1) = out.fresh(i), out.x[j]
         if y1 > y0 and x1 > x0:
@@ -167,9 +180,32 @@ class SegmentRun:
             self.patch(out, i, j)[y0 - out.y[i][0] : y1 - out.y[i][0]] = result
             pixels = step.node.y.shape[1] * step.node.y.shape[2]
             self.exe.macs[self.number] += operator(step.node.type).macs(step.node) * (y1 - y0) * (x1 - x0) // pixels
-        for name, last in self.last_reader.items():
-            if last == step.index:
-                self.save(self.segment.tensors[name], i, j)
+
+    def reduce(self, step: Step, out: TileTensor, i: int, j: int) -> None:
+        """Hands rows and columns of the input to an operator that gives its output after the last of them."""
+        node = step.node
+        tile = self.segment.tensors[node.x.name]
+        if self.taken is None:
+            self.taken, self.given = self.exe.noise(node.x), np.zeros(node.x.shape[1:3], bool)
+            self.exe.scribble(step)
+            assert step.scratch is not None
+            self.sums = self.view_of_scratch(step).copy()
+        assert np.array_equal(self.view_of_scratch(step), self.sums), "the sums were overwritten"
+        (y0, y1), (x0, x1) = out.fresh(i), out.x[j]
+        (top, _), (left, _) = tile.y[i], tile.x[j]
+        part = (slice(y0, y1), slice(x0, x1))
+        assert not self.given[part].any(), "a pixel is handed over twice"
+        self.given[part] = True
+        self.taken[0][part] = self.patch(tile, i, j)[y0 - top : y1 - top, x0 - left : x1 - left]
+        if (i + 1, j + 1) == (self.segment.n_y, self.segment.n_x):
+            assert self.given.all(), "a pixel is missing"
+            self.exe.tensor(node.y)[...] = operator(node.type).evaluate(
+                node, [self.taken, *(None if t is None else t.data for t in node.inputs[1:])]
+            )[0]
+
+    def view_of_scratch(self, step: Step) -> np.ndarray:
+        assert step.scratch is not None
+        return self.exe.view(step.scratch, (self.exe.plan.buffers[step.scratch].bytes,), np.dtype(np.uint8))
 
     def evaluate(self, node: Node, i: int, j: int) -> np.ndarray:
         """The operator on what its inputs' patches hold, noise elsewhere."""

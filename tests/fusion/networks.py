@@ -30,6 +30,8 @@ class TileKernel(Kernel):
         self.need = need
 
     def tiling(self, node: Node, target: Target) -> Tiling | None:
+        if node.type == "mean":
+            return Tiling("reduce", "pixels")
         return Tiling("run", "count") if node.type in ELEMENTWISE else Tiling("window")
 
     def scratch(self, node: Node, target: Target) -> int:
@@ -47,7 +49,7 @@ class TileKernel(Kernel):
 
 def tile_kernel(node: Node, target: Target) -> Kernel:
     """Every operator runs on tiles; convolutions need some scratch."""
-    return TileKernel(24 if node.type == "conv2d" else 0)
+    return TileKernel({"conv2d": 24, "mean": 4 * node.x.shape[3]}.get(node.type, 0))
 
 
 class Network:
@@ -155,6 +157,10 @@ def random_network(seed: int, most: int = 8, dtype: DType = DType.INT8) -> Graph
     for _ in range(rng.randint(2, most)):
         x = names[-1] if rng.random() < 0.7 else rng.choice(names[-3:])
         names.append(_random_operator(n, rng, x, names))
+    if rng.random() < 0.3:
+        names.append(
+            n.op("mean", [names[-1], n.constant("axes", np.array([1, 2], np.int32))], keep_dims=rng.random() < 0.5)
+        )
     read = {name for op in n.graph.ops for name in op.inputs}
     return n.outputs(*[name for name in names if name not in read])
 

@@ -55,7 +55,7 @@ def check(node: Node, values: list[np.ndarray | None], axis: int, out: Span, rng
 def test_nothing_outside_the_span_matters(dtype: DType, seed: int) -> None:
     rng = random.Random(seed)
     for node, values in nodes_with_values(random_network(seed, dtype=dtype), seed):
-        for axis in (1, 2):
+        for axis in (1, 2) if len(node.y.shape) == 4 else ():
             size = node.y.shape[axis]
             lo = rng.randrange(size)
             check(node, values, axis, Span(lo, rng.randint(lo + 1, size)), np.random.default_rng(seed))

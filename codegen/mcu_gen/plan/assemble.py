@@ -46,6 +46,10 @@ def segment_lifetimes(stretch: Stretch, chosen: Chosen) -> tuple[dict[str, Buffe
             buffers[name] = dataclasses.replace(buffers[name], last=max(buffers[name].last, option.last))
         out = family.end.output
         buffers[out] = dataclasses.replace(buffers[out], first=min(buffers[out].first, option.first))
+        task = stretch.sites[option.last].task
+        if stretch.sites[option.last].reduces and task.scratch:
+            scratch = scratch_name(task, stretch.prog.storages)
+            buffers[scratch] = dataclasses.replace(buffers[scratch], first=option.first)
         parts, legal = family.buffers(option, index, len(stretch))
         buffers.update((b.name, b) for b in parts)
         inside.update(b.name for b in parts)

@@ -39,6 +39,10 @@ class End:
                 reason = f"layer {site.task.node.name}: {site.reason}"
             elif position < last and stretch.dies[site.out.name] > last:
                 reason = f"tensor {site.out.name} is used after the segment"
+            elif position < last and site.reduces:
+                reason = f"layer {site.task.node.name}: {site.task.node.type} gives its output after the whole input"
+            elif position < last and site.out.name in stretch.shared:
+                reason = f"tensor {site.out.name} shares its storage with another one"
             elif position < last and not stretch.readers[site.out.name]:
                 reason = f"nobody reads tensor {site.out.name}"
             if reason is not None:
@@ -48,6 +52,16 @@ class End:
     @property
     def output(self) -> str:
         return self.stretch.sites[self.last].out.name
+
+    @property
+    def height(self) -> int:
+        """Rows that tiles cut: of the output, or of the map that the last operator reduces."""
+        return self.stretch.sites[self.last].map[0]
+
+    @property
+    def width(self) -> int:
+        """Columns that tiles cut."""
+        return self.stretch.sites[self.last].map[1]
 
     def names(self) -> Iterator[str]:
         """Outputs of the operators from the one before the last back to the first."""
@@ -74,7 +88,7 @@ class Columns:
 
     def __init__(self, end: End, tile_w: int) -> None:
         self.end = end
-        width = end.stretch.graph.tensors[end.output].shape[2]
+        width = end.width
         starts = np.arange(0, width, tile_w, dtype=np.int64)
         self.count = len(starts)
         self.x: dict[str, Ranges] = {end.output: (starts, np.minimum(starts + tile_w, width))}
@@ -103,7 +117,7 @@ class RowTiles:
 
     def __init__(self, end: End, tile_h: int) -> None:
         self.end = end
-        height = end.stretch.graph.tensors[end.output].shape[1]
+        height = end.height
         starts = np.arange(0, height, tile_h, dtype=np.int64)
         self.count = len(starts)
         self.y: dict[str, Ranges] = {end.output: (starts, np.minimum(starts + tile_h, height))}
@@ -142,8 +156,7 @@ class RowSchedule:
 
     def __init__(self, end: End, tile_h: int, phases: int) -> None:
         self.end, self.pace = end, Fraction(tile_h, phases)
-        height = end.stretch.graph.tensors[end.output].shape[1]
-        self.times = {end.output: np.arange(height, dtype=np.int64) // tile_h * phases}
+        self.times = {end.output: np.arange(end.height, dtype=np.int64) // tile_h * phases}
         self.rate = {end.output: Fraction(1)}
         names = list(end.names())
         for name in [*names, *(n for n in end.border(end.first) if n in end.stretch.graph.inputs)]:

@@ -36,9 +36,12 @@ def sizes(extent: int) -> list[int]:
 
 def cuts(end: End) -> Iterator[tuple[Cut, RowSchedule | RowTiles, Columns]]:
     """The candidates for the segments that end at an operator."""
-    _, height, width, _ = end.stretch.graph.tensors[end.output].shape
+    height, width = end.height, end.width
+    # a sum of floats depends on the order of its terms, which rows keep and tiles do not
+    site = end.stretch.sites[end.last]
+    splits = (1,) if site.reduces and site.out.dtype.is_float else SPLITS
     columns = {}
-    for parts in SPLITS:
+    for parts in splits:
         tile_w = -(-width // parts)
         if parts <= width and tile_w not in columns:
             columns[tile_w] = Columns(end, tile_w)

@@ -85,7 +85,7 @@ class Family:
             name = site.out.name
             done = rows.computed[name] * columns.total[name]
             self.macs[name] = int(site.macs_per_pixel * done)
-            self.extra[name] = self.macs[name] - int(site.macs_per_pixel * (site.out.shape[1] * site.out.shape[2]))
+            self.extra[name] = self.macs[name] - int(site.macs_per_pixel * (site.map[0] * site.map[1]))
             if position == end.last:
                 continue
             row_bytes = self.stretch.row_bytes(name)
@@ -142,10 +142,14 @@ class Family:
         lo, hi = self.rows.needed(name, first)
         needed = np.where(hi > lo, lo, stretch.graph.tensors[name].shape[1])
         later = np.minimum.accumulate(needed[::-1])[::-1][1:] * stretch.row_bytes(name)
-        written = self.rows.y[self.end.output][1][:-1] * stretch.row_bytes(self.end.output)
+        written = self.rows.y[self.end.output][1][:-1] * self._output_row_bytes()
         read_on = np.flatnonzero(later < stretch.graph.tensors[name].bytes)
         lead = int((written[read_on] - later[read_on]).max()) if len(read_on) else 0
         return name, max(0, lead)
+
+    def _output_row_bytes(self) -> int:
+        """Bytes that the segment writes per row; 0 where it writes its output at the very end."""
+        return 0 if self.stretch.sites[self.end.last].reduces else self.stretch.row_bytes(self.end.output)
 
     def streamable(self, first: int) -> str | None:
         """The graph input that may be streamed into the segment from ``first`` on."""
@@ -154,7 +158,7 @@ class Family:
         prog, stretch = self.stretch.prog, self.stretch
         for name in self.end.border(0):
             storage = prog.storages[name]
-            inside = stretch.dies[name] <= self.end.last and stretch.readers[name]
+            inside = stretch.dies[name] <= self.end.last and stretch.readers[name] and name not in stretch.shared
             if storage.kind == "input" and not storage.is_output and inside and self.rows.streamed(name) is not None:
                 return name
         return None
@@ -219,6 +223,9 @@ class Family:
         else:
             held += out
         alive = [align(stretch.sites[p].task.scratch) for p in range(first, last + 1)]
+        if stretch.sites[last].reduces:  # its scratch holds the sums from tile to tile
+            held += alive[-1]
+            alive[-1] = 0
         for part in parts:
             held += part.halo
             for position in range(part.born, part.dies + 1):

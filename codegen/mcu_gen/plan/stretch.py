@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from mcu_gen.graph import Graph, Tensor, operator
 from mcu_gen.plan.liveness import Program, Task, align, extent
-from mcu_gen.plan.tiles import Reach, reach
+from mcu_gen.plan.tiles import Reach, identity, reach
 from mcu_gen.targets import Target
 
 
@@ -33,10 +33,18 @@ class Site:
     macs_per_pixel: Fraction = Fraction(0)
     #: its kernel computes the pixels one after the other
     run: bool = False
+    #: it takes in its input part by part and gives its output after the last one: rows and columns are its input's
+    reduces: bool = False
 
     @property
     def out(self) -> Tensor:
         return self.task.node.y
+
+    @property
+    def map(self) -> tuple[int, int]:
+        """Rows and columns that tiles cut."""
+        shape = (self.task.node.x if self.reduces else self.out).shape
+        return shape[1], shape[2]
 
 
 @dataclass
@@ -81,6 +89,11 @@ class Stretch:
         reason = self._refuses(task)
         if reason is not None:
             return Site(task, reason)
+        tiling = task.kernel.tiling(node, self.target)
+        if tiling is not None and tiling.kind == "reduce":
+            height, width = node.x.shape[1:3]
+            read = Read(node.x.name, identity(height), identity(width))
+            return Site(task, None, (read,), Fraction(operator(node.type).macs(node), height * width), reduces=True)
         reads: list[Read] = []
         for index, tensor in enumerate(node.inputs):
             if tensor is None or (tensor.is_constant and not tensor.variable):
@@ -91,7 +104,6 @@ class Stretch:
                 return Site(task, f"{node.type} needs all {along} of {tensor.name}")
             reads.append(Read(tensor.name, rows, columns))
         pixels = node.y.shape[1] * node.y.shape[2]
-        tiling = task.kernel.tiling(node, self.target)
         run = tiling is not None and tiling.kind == "run"
         return Site(task, None, tuple(reads), Fraction(operator(node.type).macs(node), pixels), run)
 
@@ -100,15 +112,17 @@ class Stretch:
         node = task.node
         if len(node.outputs) != 1:
             return f"{node.type} has {len(node.outputs)} outputs"
-        if task.kernel.tiling(node, self.target) is None:
+        tiling = task.kernel.tiling(node, self.target)
+        if tiling is None:
             return f"kernel {task.kernel.name} does not run on tiles"
         if task.stateful:
             return "it reads or writes a variable"
-        for t in (*(t for t in node.inputs if t is not None and not t.is_constant), node.y):
+        maps = [t for t in node.inputs if t is not None and not t.is_constant]
+        for t in (*maps, *([] if tiling.kind == "reduce" else [node.y])):
             if len(t.shape) != 4 or t.shape[0] != 1:
                 return f"{t.name} has shape {list(t.shape)}, not [1, height, width, channels]"
-            if t.name in self.shared:
-                return f"{t.name} shares its storage with another tensor"
+            if t.name in self.prog.aliases:
+                return f"{t.name} shares its storage with {self.prog.aliases[t.name]}"
         if not any(t is not None and not t.is_constant for t in node.inputs):
             return "it reads constants only"
         return None

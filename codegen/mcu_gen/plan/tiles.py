@@ -35,6 +35,12 @@ class Reach:
     rate: Fraction
 
 
+def identity(size: int) -> Reach:
+    """Every position needs the one at its place."""
+    at = np.arange(size, dtype=np.int64)
+    return Reach(at, at + 1, Fraction(1))
+
+
 def reach(node: Node, index: int, axis: int) -> Reach | None:
     """What input ``index`` contributes along ``axis``; None where the operator cannot be tiled along it."""
     impl = operator(node.type)

@@ -99,7 +99,8 @@ class Segment:
 
     first: int
     last: int
-    #: rows and columns of the segment's output per tile
+    #: rows and columns per tile of the segment's output, or of the map that its last operator reduces to one pixel (the
+    #: bounds of that output are then those of the map)
     tile_h: int
     tile_w: int
     #: vertical and horizontal steps
