@@ -18,8 +18,9 @@ def mean(
     keep_dims: bool = False,
     x_quant: tuple[float, int] = (0.05, 3),
     y_quant: tuple[float, int] | None = None,
+    builtin: str = "MEAN",
 ) -> bytes:
-    """One MEAN."""
+    """One MEAN, or another operator that reduces axes."""
     y_quant = y_quant or x_quant
     found = {a % len(x) for a in axes}
     y = [1 if a in found else d for a, d in enumerate(x) if keep_dims or a not in found]
@@ -28,11 +29,11 @@ def mean(
         quant = {"int8": {"scale": scale, "zero_point": zero_point}, "int16": {"scale": scale}}.get(dtype, {})
         b.tensor(name, shape, dtype, **quant)
     b.tensor("axes", (len(axes),), "int32", data=np.array(axes, np.int32))
-    b.op("MEAN", ["x", "axes"], ["y"], options={"keep_dims": keep_dims})
+    b.op(builtin, ["x", "axes"], ["y"], options={"keep_dims": keep_dims})
     return b.inputs(["x"]).outputs(["y"]).build()
 
 
-_SHAPES = {
+SHAPES = {
     "height and width": ((1, 5, 6, 7), (1, 2)),
     "width and height": ((1, 4, 6, 3), (2, 1)),
     "power of two": ((1, 8, 8, 5), (1, 2)),
@@ -69,7 +70,7 @@ CASES = [
             quick=n in _QUICK and not keep,
         )
         for d in ("int8", "int16", "float32")
-        for n, o in _SHAPES.items()
+        for n, o in SHAPES.items()
         for keep in (False, True)
     ),
     *(

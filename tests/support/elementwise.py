@@ -45,7 +45,7 @@ def binary(
     dtype: str = "int8",
     scales: Sequence[float] = (0.05, 0.03, 0.06),
     zero_points: Sequence[int] = (3, -4, 5),
-    activation: str = "none",
+    activation: str | None = "none",
     constant: int | None = None,
     same: bool = False,
     seed: int = 1,
@@ -55,6 +55,7 @@ def binary(
 
     Args:
         scales, zero_points: of x0, x1 and y; int32 and float32 have none.
+        activation: None for operators without one.
         constant: which input is a constant of the model.
         same: the operator reads x0 twice.
     """
@@ -71,7 +72,9 @@ def binary(
     shape = np.broadcast_shapes(*map(tuple, shapes))
     b.tensor("y", shape, dtype, scale=scales[2] if quantized else None, zero_point=_zero_point(dtype, zero_points[2]))
     names = ["x0", "x0"] if same else ["x0", "x1"]
-    b.op(builtin, names, ["y"], options={"fused_activation_function": activation, **options})
+    if activation is not None:
+        options["fused_activation_function"] = activation
+    b.op(builtin, names, ["y"], options=options)
     return b.inputs([n for i, n in enumerate(names) if constant != i and n not in names[:i]]).outputs(["y"]).build()
 
 

@@ -84,7 +84,6 @@ _VERSIONS: dict[str, dict[str, int]] = {
     "MINIMUM": {"int8": 2},
     "SPLIT": {"int8": 2},
     "TRANSPOSE_CONV": {"int8": 2, "int16": 3},
-    "PRELU": {"int8": 1, "int16": 2},
     "BATCH_MATMUL": {"int8": 2, "int16": 3},
     "GELU": {"int8": 1, "int16": 3},
     "RSQRT": {"int8": 2, "int16": 3},

@@ -16,7 +16,7 @@ def keeps_bytes(node: Node) -> bool:
     """Whether the output of a data-movement operator is its input, byte for byte."""
     if node.type in ("reshape", "squeeze", "expand_dims"):
         return True
-    if node.type == "pad":
+    if node.type in ("pad", "padv2"):
         return not any(before or after for before, after in pad_widths(node))
     if node.type == "concatenation":
         return len(node.inputs) == 1 and rescaling_table(node.x, node.y) is None
@@ -39,6 +39,7 @@ class CopyBytes(Kernel):
         "slice",
         "strided_slice",
         "pad",
+        "padv2",
         "concatenation",
         "resize_nearest_neighbor",
     )

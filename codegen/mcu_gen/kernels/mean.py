@@ -1,9 +1,10 @@
-"""Kernels of MEAN, one output after the other."""
+"""Kernels of MEAN and SUM, one output after the other."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import MAX_ELEMENTS, raster_lead
 from mcu_gen.kernels.contract import Call, Kernel, Value, kernel
 from mcu_gen.ops.mean import MAX_RUNS, count_of, runs, scaling
+from mcu_gen.ops.sum import sum_multiplier
 from mcu_gen.targets import Target
 
 
@@ -23,7 +25,7 @@ def _loops(node: Node) -> tuple[list[int], list[int]]:
 
 
 class _Mean(Kernel):
-    ops = ("mean",)
+    ops: ClassVar[tuple[str, ...]] = ("mean", "sum")
     dtype: DType
 
     def rejects(self, node: Node, target: Target) -> str | None:
@@ -56,7 +58,7 @@ class _Mean(Kernel):
 class _Quantized(_Mean):
     def call(self, node: Node, target: Target) -> Call:
         del target
-        multiplier, shift = scaling(node)
+        multiplier, shift = sum_multiplier(node) if node.type == "sum" else scaling(node)
         low, high = node.y.dtype.limits
         return Call(
             self.loops(node)
@@ -96,4 +98,17 @@ class MeanF32(_Mean):
 
     def call(self, node: Node, target: Target) -> Call:
         del target
-        return Call(self.loops(node) | {"count": count_of(node)})
+        return Call(self.loops(node) | {"count": 1 if node.type == "sum" else count_of(node)})
+
+
+@kernel
+class SumS32(_Mean):
+    """int32 modulo 2^32."""
+
+    name = "sum_s32"
+    ops = ("sum",)
+    dtype = DType.INT32
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        return Call(self.loops(node))

@@ -1,4 +1,4 @@
-"""Kernel of PAD."""
+"""Kernel of PAD and PADV2."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Pad(Kernel):
     """Elements of any size, written front to back."""
 
     name = "pad"
-    ops = ("pad",)
+    ops = ("pad", "padv2")
 
     def rejects(self, node: Node, target: Target) -> str | None:
         return "a dimension is 0" if node.x.elements == 0 else None

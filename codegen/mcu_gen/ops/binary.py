@@ -90,7 +90,7 @@ def power_of_two_shifts_are_right(node: Node) -> Verdict:
 class Binary(Operator):
     """x0, x1 -> y of the broadcast shape."""
 
-    dtypes = (DType.INT8, DType.INT16, DType.INT32, DType.FLOAT32)
+    dtypes: ClassVar[tuple[DType, ...]] = (DType.INT8, DType.INT16, DType.INT32, DType.FLOAT32)
     constraints: ClassVar[Sequence[Constraint]] = RULES
 
     def attributes(self, options: Mapping[str, Any]) -> dict[str, Any]:

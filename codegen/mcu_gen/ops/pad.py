@@ -45,7 +45,11 @@ def pad_widths(node: Node) -> list[tuple[int, int]]:
 
 
 def pad_value(node: Node) -> np.ndarray:
-    """What the border holds: the real number 0, which is the output's zero point; array of shape []."""
+    """What the border holds: input 2, or else the real number 0, the output's zero point; array of shape []."""
+    if node.has_input(2):
+        value = node.input(2).data
+        assert value is not None, "the value of the border is not constant"
+        return value.reshape(())
     return np.array(node.y.zp if node.y.quant is not None else 0, node.y.dtype.numpy)
 
 

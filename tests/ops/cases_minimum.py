@@ -1,0 +1,7 @@
+"""MINIMUM: broadcasts, constants, every pair of int8 codes, NaN."""
+
+from __future__ import annotations
+
+from support.comparison import extremum_cases
+
+CASES = extremum_cases("MINIMUM")
