@@ -113,10 +113,12 @@ def test_the_smallest_fits_and_one_byte_less_does_not(mode: str) -> None:
     assert caught.value.exit_code == 4
     hint = caught.value.hints[0]
     smallest = int(hint.split()[1])
-    assert hint.startswith(f"--max-ram {smallest} gives a plan of {smallest:,} B at +")
+    assert hint.startswith(f"--max-ram {smallest} gives a plan of {smallest:,} B at ")
+    streamed = [h for h in caught.value.hints if h.startswith("--input rows needs ")]
+    assert len(streamed) == (mode == "keep")
     p = plan(blocks(), max_ram=smallest, input_mode=mode)
     assert p.ram_bytes == smallest
-    assert f"at +{p.macs_overhead_pct:.1f} % MACs" in hint
+    assert f"at {p.macs_overhead_pct:+.1f} % MACs" in hint
     with pytest.raises(DoesNotFitError, match=f"needs, fused as far as it goes, {smallest:,} B"):
         plan(blocks(), max_ram=smallest - 1, input_mode=mode)
 
@@ -148,8 +150,10 @@ def test_limits_of_arithmetic() -> None:
     cheap = plan(blocks(), max_mac_overhead=0)
     assert cheap.macs_overhead_pct <= 0
     assert least.ram_bytes < cheap.ram_bytes
-    with pytest.raises(DoesNotFitError, match="more than --max-mac-overhead 0"):
+    with pytest.raises(DoesNotFitError, match="more than --max-mac-overhead 0") as caught:
         plan(blocks(), max_ram=least.ram_bytes, max_mac_overhead=0)
+    assert caught.value.hints[0].startswith(f"--max-ram {cheap.ram_bytes} gives a plan of {cheap.ram_bytes:,} B")
+    assert plan(blocks(), max_ram=cheap.ram_bytes, max_mac_overhead=0, input_mode="rows").ram_bytes <= cheap.ram_bytes
 
 
 def test_the_front() -> None:
@@ -181,6 +185,23 @@ def test_why_an_input_cannot_be_streamed() -> None:
     graph = n.outputs(n.conv(n.op("transpose", [x, n.constant("axes", np.array([0, 2, 1, 3], np.int32))]), 3))
     with pytest.raises(UnsupportedModelError, match="up to layer t0; layer t0: transpose needs all rows"):
         plan(graph, input_mode="rows")
+
+
+@pytest.mark.parametrize("dtype", [DType.INT8, DType.FLOAT32])
+def test_squeeze_and_excite(dtype: DType) -> None:
+    """A gate that needs the whole map first: the map is kept, and what comes before and after it runs in segments."""
+    n = Network(dtype)
+    x = n.conv(n.conv(n.input("image", 19, 17, 2), 6, 3, 2), 24)
+    gate = n.op("mean", [x, n.constant("axes", np.array([1, 2], np.int32))], keep_dims=True)
+    gate = n.op("relu", [n.conv(gate, 24)])
+    graph = n.outputs(n.conv(n.depthwise(n.op("mul", [x, gate], activation="none"), 3, 2), 4))
+    inputs = random_inputs(graph, 1)
+    expected = Executor(graph).run(inputs)
+    plans = pareto(graph, BOARD, copies=True, select=tile_kernel)
+    assert len(plans) > 2
+    for p in plans:
+        for name, y in ArenaExecutor(p).run(inputs).items():
+            assert (y == expected[name]).all()
 
 
 @pytest.mark.parametrize("dtype", [DType.INT8, DType.FLOAT32])

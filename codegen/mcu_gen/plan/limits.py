@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mcu_gen.errors import DoesNotFitError
 from mcu_gen.plan.types import Buffer, Plan
@@ -29,8 +29,8 @@ def layer_at(plan: Plan, step: int) -> str:
     return f"layer {plan.steps[step].node.name}" if step < len(plan.steps) else "the outputs"
 
 
-def check_ram(plan: Plan) -> None:
-    """Raises DoesNotFitError where a plan exceeds its board or ``max_ram``."""
+def check_ram(plan: Plan, alternatives: Sequence[str] = ()) -> None:
+    """Raises DoesNotFitError where a plan exceeds its board or ``max_ram``; ``alternatives`` are further hints."""
     regions = [r for r in plan.target.regions if r.use == "ram"]
     limits = [(regions[0].size, f"RAM region {regions[0].name} of {plan.target.name}")] if regions else []
     if plan.max_ram is not None:
@@ -47,11 +47,12 @@ def check_ram(plan: Plan) -> None:
     enough = plan.max_ram is not None and (not regions or plan.ram_bytes <= regions[0].size)
     if plan.segments:
         does = f"--max-ram {plan.ram_bytes}" if enough else f"a board with {plan.ram_bytes:,} B in one RAM region"
-        hints = [f"{does} gives a plan of {plan.ram_bytes:,} B at +{plan.macs_overhead_pct:.1f} % MACs"]
+        hints = [f"{does} gives a plan of {plan.ram_bytes:,} B at {plan.macs_overhead_pct:+.1f} % MACs"]
     elif enough:
         hints = [f"--max-ram {plan.ram_bytes} is enough for this plan"]
     else:
         hints = [f"take a board with at least {plan.ram_bytes:,} B in one RAM region (`mcu-gen boards` lists them)"]
+    hints += alternatives
     hints.append(f"make the tensors around {layer_at(plan, step)} smaller: input resolution, or channels")
     need = "needs, fused as far as it goes," if plan.segments else "needs"
     raise DoesNotFitError(

@@ -82,7 +82,7 @@ def make_plan(
 
     whole = plan(layers)
     if not fuse or (input_mode != "rows" and max_mac_overhead is None and _fits(whole, limit)):
-        return _checked(whole, max_mac_overhead)
+        return _checked(whole)
     chooser = _chooser(graph, target, prog, order)
     if input_mode == "rows" and not any(e.of_kind("rows") for e in chooser.edges()):
         raise UnsupportedModelError(
@@ -92,14 +92,23 @@ def make_plan(
     allowed = [kind for kinds in modes for kind in kinds]
     if max_mac_overhead is not None and max_ram is None:
         layout = chooser.least_ram(allowed, max_mac_overhead * whole.base_macs / 100)
-        return _checked(plan(layout) if layout is not None else whole, max_mac_overhead)
+        return _checked(plan(layout) if layout is not None else whole)
     arena = (limit if limit is not None else whole.ram_bytes) - target.stack_bytes
     for kinds in modes:
         layout = chooser.fewest_macs(kinds, arena) if arena > 0 else None
         if layout is not None:
-            return _checked(plan(layout), max_mac_overhead)
+            within = None if max_mac_overhead is None else max_mac_overhead * whole.base_macs / 100
+            if within is not None and layout.extra_macs > within:
+                raise _too_slow(plan(layout), max_mac_overhead, chooser.least_ram(allowed, within), target)
+            return _checked(plan(layout))
     smallest = chooser.least_ram(allowed)
-    return _checked(plan(smallest) if smallest is not None else whole, max_mac_overhead)
+    streamed = chooser.least_ram(("rows",)) if input_mode == "keep" else None
+    hints = []
+    if streamed is not None and (smallest is None or streamed.placement.arena_bytes < smallest.placement.arena_bytes):
+        other = plan(streamed)
+        hints.append(f"--input rows needs {other.ram_bytes:,} B at {other.macs_overhead_pct:+.1f} % MACs")
+    check_ram(plan(smallest) if smallest is not None else whole, hints)
+    raise AssertionError("a plan that fits was not found")
 
 
 def pareto(
@@ -164,14 +173,21 @@ def _fits(plan: Plan, limit: int | None) -> bool:
     return limit is None or plan.ram_bytes <= limit
 
 
-def _checked(plan: Plan, max_mac_overhead: float | None) -> Plan:
-    """``plan``, if it respects all limits."""
+def _checked(plan: Plan) -> Plan:
+    """``plan``, if it fits."""
     check_ram(plan)
-    if max_mac_overhead is not None and plan.macs_overhead_pct > max_mac_overhead:
-        raise DoesNotFitError(
-            f"within --max-ram {plan.max_ram} the plan with the fewest extra multiply-accumulates takes "
-            f"+{plan.macs_overhead_pct:.1f} % MACs, more than --max-mac-overhead {max_mac_overhead:g}",
-            hints=["allow more RAM or more multiply-accumulates (`mcu-gen plan --pareto` lists both)"],
-        )
     check_flash(plan)
     return plan
+
+
+def _too_slow(plan: Plan, most: float | None, least: Layout | None, target: Target) -> DoesNotFitError:
+    """The error that says that RAM and multiply-accumulates cannot both be kept to; ``least`` keeps to the latter."""
+    hints = [f"--max-mac-overhead {plan.macs_overhead_pct:.2f} allows this plan"]
+    if least is not None:
+        need = least.placement.arena_bytes + target.stack_bytes
+        hints.insert(0, f"--max-ram {need} gives a plan of {need:,} B within --max-mac-overhead {most:g}")
+    return DoesNotFitError(
+        f"in {plan.max_ram} B of RAM the plan with the fewest extra multiply-accumulates takes "
+        f"{plan.macs_overhead_pct:+.2f} % MACs, more than --max-mac-overhead {most:g}",
+        hints=hints,
+    )

@@ -306,7 +306,7 @@ class Family:
                 ranges = self.rows.streamed(name)
                 assert ranges is not None
                 patch = self.streamed_patch(name)[0]
-                tensors[name] = TileTensor(name, False, _pairs(ranges)[begin:], tuple(full), True, patch, 0, True)
+                tensors[name] = TileTensor(name, False, _pairs(ranges)[begin:], tuple(full), True, patch, 0, resident=True)
             else:
                 rows, columns = self.rows.needed(name, option.first), self.columns.needed(name, option.first)
                 tensors[name] = TileTensor(name, True, _pairs(rows)[begin:], _pairs(columns), False, 0, 0)
@@ -315,7 +315,7 @@ class Family:
             stays = name in option.resident
             halo = 0 if stays else self.rows.kept_most[name] * stretch.row_bytes(name)
             y, x = _pairs(self.rows.y[name])[begin:], _pairs(self.columns.x[name])
-            tensors[name] = TileTensor(name, False, y, x, self.rows.keep, patch, halo, stays)
+            tensors[name] = TileTensor(name, False, y, x, self.rows.keep, patch, halo, resident=stays)
         out = self.end.output
         tensors[out] = TileTensor(out, True, _pairs(self.rows.y[out])[begin:], _pairs(self.columns.x[out]), False, 0, 0)
         return Segment(
