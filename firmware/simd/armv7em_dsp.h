@@ -22,12 +22,6 @@ static inline uint32_t mg_dsp_sxtb16_ror8(uint32_t x) {
     return halves;
 }
 
-/* sum + low half * low half + high half * high half, modulo 2^32. */
-static inline int32_t mg_dsp_smlad(uint32_t a, uint32_t b, int32_t sum) {
-    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
-    return sum;
-}
-
 /* Four bytes from any address (LDR takes all of them on these cores). */
 static inline uint32_t mg_dsp_load(const void *from) {
     uint32_t word;
@@ -35,55 +29,216 @@ static inline uint32_t mg_dsp_load(const void *from) {
     return word;
 }
 
-/* The order in a column is that of SXTB16: 0, 2, 1, 3 of every four numbers.  Columns are 4-byte aligned. */
-static inline void mg_dsp_widen_s8(int16_t *column, const int8_t *x, int32_t n) {
+/* 1 to 3 bytes, the rest of the word is 0. */
+static inline uint32_t mg_dsp_load_some(const int8_t *from, uint32_t bytes) {
+    uint32_t word = (uint8_t)from[0];
+    if (bytes > 1u) {
+        word |= (uint32_t)(uint8_t)from[1] << 8;
+    }
+    if (bytes > 2u) {
+        word |= (uint32_t)(uint8_t)from[2] << 16;
+    }
+    return word;
+}
+
+/* mg_requant_s8 of x (which is lost) into y. */
+#define MG_DSP_REQUANT_S8(x, y, multiplier, n1, zp2)                                                                   \
+    "lsl " x ", " x ", #1\n\t"                                                                                         \
+    "smmulr " y ", " x ", " multiplier "\n\t"                                                                          \
+    "add " y ", " y ", " x ", asr #31\n\t"                                                                             \
+    "asr " y ", " y ", " n1 "\n\t"                                                                                     \
+    "add " y ", " y ", " zp2 "\n\t"                                                                                    \
+    "ssat " y ", #8, " y ", asr #1\n\t"
+
+/* Four numbers of depth: two channels by three pixels. */
+#define MG_DSP_STEP_2X3                                                                                                \
+    "ldrd r8, r9, [r0], #8\n\t"                                                                                        \
+    "ldm r1!, {r11, r12, lr}\n\t"                                                                                      \
+    "sxtb16 r10, r8\n\t"                                                                                               \
+    "smlad r2, r10, r11, r2\n\t"                                                                                       \
+    "smlad r3, r10, r12, r3\n\t"                                                                                       \
+    "smlad r4, r10, lr, r4\n\t"                                                                                        \
+    "sxtb16 r10, r9\n\t"                                                                                               \
+    "smlad r5, r10, r11, r5\n\t"                                                                                       \
+    "smlad r6, r10, r12, r6\n\t"                                                                                       \
+    "smlad r7, r10, lr, r7\n\t"                                                                                        \
+    "ldm r1!, {r11, r12, lr}\n\t"                                                                                      \
+    "sxtb16 r10, r8, ror #8\n\t"                                                                                       \
+    "smlad r2, r10, r11, r2\n\t"                                                                                       \
+    "smlad r3, r10, r12, r3\n\t"                                                                                       \
+    "smlad r4, r10, lr, r4\n\t"                                                                                        \
+    "sxtb16 r10, r9, ror #8\n\t"                                                                                       \
+    "smlad r5, r10, r11, r5\n\t"                                                                                       \
+    "smlad r6, r10, r12, r6\n\t"                                                                                       \
+    "smlad r7, r10, lr, r7\n\t"
+
+/* 19 instructions per 24 multiplications.  The addresses of local labels are even; the lowest bit says that the code is
+ * Thumb. */
+__attribute__((noinline, unused)) static void mg_dsp_block_s8_2x3(mg_block_s8 *b) {
+    register mg_block_s8 *r0 __asm__("r0") = b;
+    /* r0 stream, r1 columns, r2-r4 sums of the first channel, r5-r7 of the second, r8 r9 weights, r10 their halves,
+     * r11 r12 lr columns; on the stack b, the end of the columns, where to enter the loop, and the end of the stream. */
+    __asm__ volatile(
+        ".syntax unified\n\t"
+        "push {r4-r11, lr}\n\t"
+        "ldr r1, [r0, #20]\n\t"
+        "ldr r2, [r0, #24]\n\t"
+        "ldr r4, [r0, #28]\n\t"
+        "add r5, r2, r2\n\t"
+        "add r5, r5, #20\n\t" /* bytes of stream per pair: 2 * depth + 20 */
+        "ldr r3, [r0, #16]\n\t"
+        "mla r5, r5, r4, r3\n\t" /* end of the stream */
+        "add r3, r2, r2, lsl #1\n\t"
+        "add r3, r1, r3, lsl #1\n\t" /* end of the columns */
+        "adr.w r4, 20f\n\t"
+        "ands r2, r2, #12\n\t"
+        "beq 11f\n\t"
+        "adr.w r4, 21f\n\t"
+        "cmp r2, #8\n\t"
+        "bhi 11f\n\t"
+        "adr.w r4, 22f\n\t"
+        "beq 11f\n\t"
+        "adr.w r4, 23f\n"
+        "11:\n\t"
+        "orr r4, r4, #1\n\t"
+        "sub sp, sp, #4\n\t"
+        "push {r0, r3, r4, r5}\n\t"
+        "ldr r0, [r0, #16]\n"
+        "12:\n\t"
+        "ldr lr, [sp]\n\t"
+        "ldr r1, [lr, #20]\n\t"
+        "ldrd r2, r5, [r0], #8\n\t"
+        "mov r3, r2\n\t"
+        "mov r4, r2\n\t"
+        "mov r6, r5\n\t"
+        "mov r7, r5\n\t"
+        "ldr pc, [sp, #8]\n"
+        "20:\n\t" MG_DSP_STEP_2X3
+        "21:\n\t" MG_DSP_STEP_2X3
+        "22:\n\t" MG_DSP_STEP_2X3
+        "23:\n\t" MG_DSP_STEP_2X3
+        "ldr r10, [sp, #4]\n\t"
+        "cmp r1, r10\n\t"
+        "bne 20b\n\t"
+        "ldr r10, [sp]\n\t"
+        "ldm r10, {r1, r11, r12, lr}\n\t" /* y, next1, next2, zp2 */
+        "ldrd r8, r9, [r0], #8\n\t"
+        MG_DSP_REQUANT_S8("r4", "r10", "r8", "r9", "lr")
+        "strb r10, [r1, r12]\n\t"
+        MG_DSP_REQUANT_S8("r3", "r10", "r8", "r9", "lr")
+        "strb r10, [r1, r11]\n\t"
+        MG_DSP_REQUANT_S8("r2", "r10", "r8", "r9", "lr")
+        "strb r10, [r1], #1\n\t"
+        "ldr r8, [r0], #4\n\t"
+        "lsr r9, r9, #8\n\t"
+        MG_DSP_REQUANT_S8("r7", "r10", "r8", "r9", "lr")
+        "strb r10, [r1, r12]\n\t"
+        MG_DSP_REQUANT_S8("r6", "r10", "r8", "r9", "lr")
+        "strb r10, [r1, r11]\n\t"
+        MG_DSP_REQUANT_S8("r5", "r10", "r8", "r9", "lr")
+        "strb r10, [r1], #1\n\t"
+        "ldr r10, [sp]\n\t"
+        "ldr r9, [sp, #12]\n\t"
+        "str r1, [r10]\n\t"
+        "cmp r0, r9\n\t"
+        "bne 12b\n\t"
+        "str r0, [r10, #16]\n\t"
+        "add sp, sp, #20\n\t"
+        "pop {r4-r11, lr}\n\t"
+        : "+r"(r0)
+        :
+        : "r1", "r2", "r3", "r12", "cc", "memory");
+}
+
+/* Three words to three pairs of columns. */
+static inline void mg_dsp_columns_s8(int16_t *columns, const int8_t *x0, const int8_t *x1, const int8_t *x2, int32_t n) {
+    const int32_t whole = n & ~3;
+    if (whole != 0) {
+        const int8_t *const end = x0 + whole;
+        __asm__ volatile("1:\n\t"
+                         "ldr r3, [%1], #4\n\t"
+                         "ldr r4, [%2], #4\n\t"
+                         "ldr r5, [%3], #4\n\t"
+                         "sxtb16 r8, r3\n\t"
+                         "sxtb16 r10, r4\n\t"
+                         "sxtb16 r12, r5\n\t"
+                         "stm %0!, {r8, r10, r12}\n\t"
+                         "sxtb16 r3, r3, ror #8\n\t"
+                         "sxtb16 r4, r4, ror #8\n\t"
+                         "sxtb16 r5, r5, ror #8\n\t"
+                         "stm %0!, {r3, r4, r5}\n\t"
+                         "cmp %1, %4\n\t"
+                         "bne 1b"
+                         : "+r"(columns), "+r"(x0), "+r"(x1), "+r"(x2)
+                         : "r"(end)
+                         : "r3", "r4", "r5", "r8", "r10", "r12", "cc", "memory");
+    }
+    if (whole != n) {
+        uint32_t *const to = (uint32_t *)(void *)columns;
+        const uint32_t bytes = (uint32_t)(n - whole);
+        const uint32_t word0 = mg_dsp_load_some(x0, bytes);
+        const uint32_t word1 = mg_dsp_load_some(x1, bytes);
+        const uint32_t word2 = mg_dsp_load_some(x2, bytes);
+        to[0] = mg_dsp_sxtb16(word0);
+        to[1] = mg_dsp_sxtb16(word1);
+        to[2] = mg_dsp_sxtb16(word2);
+        to[3] = mg_dsp_sxtb16_ror8(word0);
+        to[4] = mg_dsp_sxtb16_ror8(word1);
+        to[5] = mg_dsp_sxtb16_ror8(word2);
+    }
+}
+
+static inline void mg_dsp_column_s8(int16_t *column, const int8_t *x, int32_t n) {
     uint32_t *to = (uint32_t *)(void *)column;
-    int32_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        const uint32_t word = mg_dsp_load(x + i);
-        *to++ = mg_dsp_sxtb16(word);
-        *to++ = mg_dsp_sxtb16_ror8(word);
-    }
-    if (i < n) {
-        uint32_t word = 0;
-        memcpy(&word, x + i, (size_t)(n - i));
-        *to++ = mg_dsp_sxtb16(word);
-        *to++ = mg_dsp_sxtb16_ror8(word);
+    for (int32_t k = 0; k < n; k += 4) {
+        const uint32_t word = mg_dsp_load(x + k);
+        to[0] = mg_dsp_sxtb16(word);
+        to[3] = mg_dsp_sxtb16_ror8(word);
+        to += 6;
     }
 }
 
-static inline void mg_dsp_mk_s8_2x2(const int8_t *w0, const int8_t *w1, const int16_t *column0, const int16_t *column1,
-                                    int32_t depth, int32_t sum[4]) {
-    const uint32_t *a0 = (const uint32_t *)(const void *)w0;
-    const uint32_t *a1 = (const uint32_t *)(const void *)w1;
-    const uint32_t *b0 = (const uint32_t *)(const void *)column0;
-    const uint32_t *b1 = (const uint32_t *)(const void *)column1;
-    int32_t s00 = sum[0], s01 = sum[1], s10 = sum[2], s11 = sum[3];
-    for (int32_t k = depth; k > 0; k -= 4) {
-        const uint32_t row0 = *a0++, row1 = *a1++;
-        const uint32_t even0 = *b0++, odd0 = *b0++;
-        const uint32_t even1 = *b1++, odd1 = *b1++;
-        uint32_t w = mg_dsp_sxtb16(row0);
-        s00 = mg_dsp_smlad(w, even0, s00);
-        s01 = mg_dsp_smlad(w, even1, s01);
-        w = mg_dsp_sxtb16_ror8(row0);
-        s00 = mg_dsp_smlad(w, odd0, s00);
-        s01 = mg_dsp_smlad(w, odd1, s01);
-        w = mg_dsp_sxtb16(row1);
-        s10 = mg_dsp_smlad(w, even0, s10);
-        s11 = mg_dsp_smlad(w, even1, s11);
-        w = mg_dsp_sxtb16_ror8(row1);
-        s10 = mg_dsp_smlad(w, odd0, s10);
-        s11 = mg_dsp_smlad(w, odd1, s11);
+/* Word by word; the empty assembly keeps compilers from making calls of memset and memcpy, which may go byte by byte. */
+static inline void mg_dsp_fill_s8(int8_t *to, int8_t value, int32_t n) {
+    const uint32_t word = (uint32_t)(uint8_t)value * 0x01010101u;
+    for (; n >= 4; n -= 4) {
+        memcpy(to, &word, 4);
+        to += 4;
+        __asm__ volatile("" : "+r"(to));
     }
-    sum[0] = s00;
-    sum[1] = s01;
-    sum[2] = s10;
-    sum[3] = s11;
+    for (; n > 0; n--) {
+        *to++ = value;
+        __asm__ volatile("" : "+r"(to));
+    }
 }
 
-#define mg_widen_s8  mg_dsp_widen_s8
-#define mg_mk_s8_2x2 mg_dsp_mk_s8_2x2
+static inline void mg_dsp_copy_s8(int8_t *to, const int8_t *from, int32_t n) {
+    for (; n >= 8; n -= 8) {
+        const uint32_t word0 = mg_dsp_load(from), word1 = mg_dsp_load(from + 4);
+        memcpy(to, &word0, 4);
+        memcpy(to + 4, &word1, 4);
+        to += 8;
+        from += 8;
+    }
+    if (n >= 4) {
+        const uint32_t word = mg_dsp_load(from);
+        memcpy(to, &word, 4);
+        to += 4;
+        from += 4;
+        n -= 4;
+    }
+    for (; n > 0; n--) {
+        *to++ = *from++;
+        __asm__ volatile("" : "+r"(to));
+    }
+}
+
+#define mg_fill_s8      mg_dsp_fill_s8
+#define mg_copy_s8      mg_dsp_copy_s8
+#define mg_block_s8_2x3 mg_dsp_block_s8_2x3
+#define mg_column_s8    mg_dsp_column_s8
+#define mg_columns_s8   mg_dsp_columns_s8
+
 
 #endif
 #endif

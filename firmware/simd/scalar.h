@@ -104,6 +104,14 @@ static inline int32_t mg_requant_double(int32_t x, int32_t multiplier, int32_t s
     return mg_rounding_shift_right(mg_doubling_high_mul(mg_shl_s32(x, left), multiplier), right);
 }
 
+/* x * multiplier * 2^-(n + 32) for 0 < n < 32 and |x| < 2^30, rounded as mg_requant_double(x, multiplier / 2, -n) does:
+ * to nearest, then to nearest again with halves away from zero.  `round` is 2^(n - 1). */
+static inline int32_t mg_requant_right(int32_t x, uint32_t multiplier, int32_t n, int32_t round) {
+    const int64_t product = (int64_t)x * (int64_t)(uint64_t)multiplier;
+    const int32_t high = (int32_t)mg_asr_s64(product, 32) + (int32_t)((uint32_t)((uint64_t)product & 0xffffffffu) >> 31);
+    return mg_asr_s32(high + round + mg_asr_s32(high, 31), n);
+}
+
 /* x * m * 2^(-32 - shift) for the 64-bit m = high * 2^32 + low < 2^63, rounded once to nearest, halves away from zero,
  * saturated (FULLY_CONNECTED, whose reference computes round(x * scale) in double precision; 0 < shift < 64). */
 static inline int32_t mg_requant_away(int32_t x, uint32_t low, uint32_t high, int32_t shift) {
@@ -246,33 +254,92 @@ static inline float mg_logisticf(float x) {
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
-/* Widens n int8 to a column of int16 for mg_mk_s8_2x2, filled up with zeros to a multiple of 4.  The order within four
- * numbers is the instruction set's affair: only the micro-kernel reads a column. */
-static inline void mg_widen_s8(int16_t *column, const int8_t *x, int32_t n) {
-    int32_t i = 0;
-    for (; i < n; i++) {
-        column[i] = x[i];
-    }
-    for (; i % 4 != 0; i++) {
-        column[i] = 0;
+/* x * multiplier * 2^(-n - 31) rounded twice, as mg_requant_double(x, multiplier, -n) with n = n1 + 1 >= 1, plus the zero
+ * point zp, saturated to int8; zp2 = 2 * zp + 1.  For |x| < 2^30: doubling x first makes the first rounding one
+ * instruction, and the sign of x may stand for that of the product (they differ only where it rounds to 0). */
+static inline int32_t mg_requant_s8(int32_t x, int32_t multiplier, int32_t n1, int32_t zp2) {
+    const int64_t product = (int64_t)(2 * x) * multiplier + ((int64_t)1 << 31);
+    const int32_t high = (int32_t)mg_asr_s64(product, 32) - (x < 0 ? 1 : 0);
+    return mg_clamp_s32(mg_asr_s32(mg_asr_s32(high, n1) + zp2, 1), INT8_MIN, INT8_MAX);
+}
+
+/* Columns of three pixels for mg_block_s8_2x3: for every four numbers k of a column the pairs (k, k + 2) of the three
+ * pixels, then the pairs (k + 1, k + 3).  One pixel of them; n is a multiple of 4. */
+static inline void mg_column_s8(int16_t *column, const int8_t *x, int32_t n) {
+    for (int32_t k = 0; k < n; k += 4) {
+        column[0] = x[k];
+        column[1] = x[k + 2];
+        column[6] = x[k + 1];
+        column[7] = x[k + 3];
+        column += 12;
     }
 }
 
-/* Micro-kernel, 2 x 2 block of an int8 matrix product: sum[2 * i + j] += w[i] . column[j] over `depth` numbers, a
- * multiple of 4. Rows of weights lie as they are in memory, at 4-byte aligned addresses. */
-static inline void mg_mk_s8_2x2(const int8_t *w0, const int8_t *w1, const int16_t *column0, const int16_t *column1,
-                                int32_t depth, int32_t sum[4]) {
-    uint32_t s00 = (uint32_t)sum[0], s01 = (uint32_t)sum[1], s10 = (uint32_t)sum[2], s11 = (uint32_t)sum[3];
-    for (int32_t k = 0; k < depth; k++) {
-        s00 += (uint32_t)((int32_t)w0[k] * (int32_t)column0[k]);
-        s01 += (uint32_t)((int32_t)w0[k] * (int32_t)column1[k]);
-        s10 += (uint32_t)((int32_t)w1[k] * (int32_t)column0[k]);
-        s11 += (uint32_t)((int32_t)w1[k] * (int32_t)column1[k]);
+/* All three; any n, filled up with zeros to a multiple of 4. */
+static inline void mg_columns_s8(int16_t *columns, const int8_t *x0, const int8_t *x1, const int8_t *x2, int32_t n) {
+    const int8_t *const x[3] = {x0, x1, x2};
+    for (int32_t k = 0; k < ((n + 3) & ~3); k++) {
+        for (int32_t i = 0; i < 3; i++) {
+            columns[(k >> 2) * 12 + (k & 1) * 6 + i * 2 + ((k >> 1) & 1)] = k < n ? x[i][k] : 0;
+        }
     }
-    sum[0] = (int32_t)s00;
-    sum[1] = (int32_t)s01;
-    sum[2] = (int32_t)s10;
-    sum[3] = (int32_t)s11;
+}
+
+/* A matrix product of int8 weights and three columns, with its outputs.  Per pair of channels the stream holds: both
+ * biases; for every four numbers of depth those of the first and those of the second channel, little-endian;
+ * multiplier of the first channel; n1 of the first | n1 of the second << 8; multiplier of the second (mg_requant_s8). */
+typedef struct {
+    int8_t *y;                    /* first pixel; moves on */
+    int32_t next1, next2;         /* distance of the second and third pixel */
+    int32_t zp2;                  /* 2 * output zero point + 1 */
+    const uint32_t *stream;       /* moves on */
+    const int16_t *columns;       /* 3 * depth numbers */
+    int32_t depth;                /* a multiple of 4, not 0 */
+    int32_t pairs;                /* of channels, not 0 */
+} mg_block_s8;
+
+static inline int32_t mg_byte_s8(uint32_t word, uint32_t byte) {
+    return (int32_t)((word >> (8u * byte)) & 0xffu) - (int32_t)((word >> (8u * byte + 7u)) & 1u) * 256;
+}
+
+static inline void mg_block_s8_2x3(mg_block_s8 *b) {
+    const int32_t steps = b->depth / 4;
+    for (int32_t pair = 0; pair < b->pairs; pair++) {
+        const uint32_t *const w = b->stream + 2, *const scale = w + 2 * steps;
+        for (int32_t c = 0; c < 2; c++) {
+            for (int32_t i = 2; i >= 0; i--) {
+                uint32_t sum = b->stream[c];
+                for (int32_t k = 0; k < b->depth; k++) {
+                    const int32_t x = b->columns[(k >> 2) * 12 + (k & 1) * 6 + i * 2 + ((k >> 1) & 1)];
+                    sum += (uint32_t)(x * mg_byte_s8(w[2 * (k >> 2) + c], (uint32_t)k & 3u));
+                }
+                b->y[c + (i == 0 ? 0 : (i == 1 ? b->next1 : b->next2))] =
+                    (int8_t)mg_requant_s8((int32_t)sum, (int32_t)scale[2 * c], (int32_t)((scale[1] >> (8 * c)) & 0xffu), b->zp2);
+            }
+        }
+        b->stream += 2 * steps + 5;
+        b->y += 2;
+    }
+}
+
+/* Clamps n int8 in place. */
+static inline void mg_clamp_s8(int8_t *x, int32_t n, int32_t low, int32_t high) {
+    for (int32_t i = 0; i < n; i++) {
+        x[i] = (int8_t)mg_clamp_s32(x[i], low, high);
+    }
+}
+
+static inline void mg_fill_s8(int8_t *to, int8_t value, int32_t n) {
+    for (int32_t i = 0; i < n; i++) {
+        to[i] = value;
+    }
+}
+
+/* n bytes between buffers that do not overlap. */
+static inline void mg_copy_s8(int8_t *to, const int8_t *from, int32_t n) {
+    for (int32_t i = 0; i < n; i++) {
+        to[i] = from[i];
+    }
 }
 
 #endif

@@ -1,0 +1,150 @@
+"""int8 convolutions with two 16-bit multiplications per instruction: three pixels by two channels at a time.
+
+The windows of three pixels are widened to columns of int16 in scratch (im2col); weights stay int8 in flash, in the
+order in which the micro-kernel ``mg_block_s8_2x3`` reads them, with their biases and scales between them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import MAX_ELEMENTS, WINDOW, dilation_fields, raster_lead, window_fields, window_starts
+from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, Value, kernel
+from mcu_gen.kernels.dsp_common import filter_rows, needs_clamp, not_exact, output_fields, pair_stream
+from mcu_gen.ops import spatial
+from mcu_gen.targets import Target
+
+#: Pixels that are multiplied together.
+PIXELS = 3
+
+
+class _Blocks(Kernel):
+    ops = ("conv2d", "depthwise_conv2d")
+    features = ("dsp",)
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        del target
+        if node.x.dtype is not DType.INT8:
+            return f"input is {node.x.dtype.value}"
+        if node.type == "depthwise_conv2d" and node.x.shape[3] != 1:
+            return "more than one input channel"
+        if node.type == "conv2d" and node.input(1).shape[3] != node.x.shape[3]:
+            return "convolution in groups"
+        return not_exact(node, filter_rows(node))
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        """The windows of three pixels are read before their outputs are written."""
+        del target
+        if node.y.elements > MAX_ELEMENTS:
+            return {}
+        starts = window_starts(node) * node.x.shape[3]
+        starts = np.concatenate([starts, np.full(-starts.size % PIXELS, starts[-1])])
+        return {(0, 0): raster_lead(starts.reshape(-1, PIXELS).min(axis=1), PIXELS * node.y.shape[3])}
+
+    def block_cost(self, node: Node) -> int:
+        """Instructions of the micro-kernel and around it, without those for the columns."""
+        pixels, channels = node.y.elements // node.y.shape[3], node.y.shape[3]
+        blocks, pairs = -(-pixels // PIXELS), -(-channels // 2)
+        steps = depth_of(node) // 4
+        inner = 19 * steps + 3 * -(-steps // 4)
+        clamp = 8 * node.y.elements if needs_clamp(node) else 0
+        return blocks * (pairs * (inner + 60) + 75 + (40 if channels % 2 else 0)) + clamp
+
+    def product_fields(self, node: Node) -> dict[str, Value]:
+        own: dict[str, Value] = {
+            "depth": depth_of(node),
+            "out_c": node.y.shape[3],
+            "stream": Array(pair_stream(node, filter_rows(node)), "stream"),
+        }
+        return own | output_fields(node)
+
+
+@kernel
+class Conv2DPointwiseS8Dsp(_Blocks):
+    """1x1, stride 1: pixels lie one behind the other."""
+
+    name = "conv2d_pointwise_s8_dsp"
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        why = super().rejects(node, target)
+        if why is None and any((a.taps, a.stride, a.before, a.after) != (1, 1, 0, 0) for a in spatial.geometry(node)):
+            why = "not 1x1 with stride 1 and without padding"
+        return why
+
+    def scratch(self, node: Node, target: Target) -> int:
+        del target
+        return PIXELS * 2 * depth_of(node)
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return Tiling("run", "pixels")
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        blocks = -(-node.y.elements // node.y.shape[3] // PIXELS)
+        return self.block_cost(node) + blocks * (13 * depth_of(node) // 4 + 30)
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        own: dict[str, Value] = {"pixels": node.x.elements // node.x.shape[3], "in_c": node.x.shape[3]}
+        return Call(own | self.product_fields(node), (In(0), Out(0), Scratch()))
+
+
+@kernel
+class Conv2DS8Dsp(_Blocks):
+    """Any window."""
+
+    name = "conv2d_s8_dsp"
+
+    def scratch(self, node: Node, target: Target) -> int:
+        """Three columns of int16; and of int8 one window, where one is gathered tap by tap first."""
+        del target
+        return (PIXELS * 2 + gathers(node)) * depth_of(node)
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return WINDOW
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        h, w = spatial.geometry(node)
+        pixels = node.y.elements // node.y.shape[3]
+        inside = pixels if not gathers(node) else 0
+        if run_bytes(node) % 4 == 0 and w.dilation == 1:
+            inside = node.x.shape[0] * _inside(h) * _inside(w)
+        direct = h.taps * (13 * (run_bytes(node) // 4) + 12) // PIXELS + 20
+        gathered = h.taps * (25 + run_bytes(node)) + 7 * depth_of(node) // 4 + 40
+        return self.block_cost(node) + inside * direct + (pixels - inside) * gathered + 20 * pixels
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        _, w = spatial.geometry(node)
+        run = run_bytes(node)
+        own: dict[str, Value] = {
+            "run": run,
+            "direct": int(run % 4 == 0 and w.dilation == 1),
+            "fill": node.x.zp,
+        }
+        fields = window_fields(node) | dilation_fields(node)
+        return Call(fields | own | self.product_fields(node), (In(0), Out(0), Scratch()))
+
+
+def depth_of(node: Node) -> int:
+    """Length of a column: all taps of a window, up to a multiple of 4."""
+    return -(-int(filter_rows(node).shape[1]) // 4) * 4
+
+
+def run_bytes(node: Node) -> int:
+    """Taps of one row of a window, with all their channels."""
+    return spatial.geometry(node)[1].taps * node.x.shape[3]
+
+
+def gathers(node: Node) -> bool:
+    """Whether some window is not read in whole words where it lies."""
+    h, w = spatial.geometry(node)
+    return run_bytes(node) % 4 != 0 or w.dilation != 1 or _inside(h) < h.out or _inside(w) < w.out
+
+
+def _inside(axis: spatial.Axis) -> int:
+    """Outputs whose windows do not reach into the padding."""
+    origin = axis.origins()
+    return int(((origin >= 0) & (origin + axis.extent <= axis.size)).sum())
