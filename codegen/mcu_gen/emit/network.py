@@ -205,6 +205,7 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
     steps = [writer.step(s, segments) for s in plan.steps]
     graph = plan.graph
     used = {s.kernel.name: s.kernel for s in plan.steps}
+    definitions = ("scalar", *sorted({header for k in used.values() for header in k.definitions}))
     common: dict[str, Any] = {
         "net": net,
         "NET": net.upper(),
@@ -212,6 +213,7 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         "arena_bytes": plan.arena_bytes,
         "model_sha256": origin.model_sha256,
         "tool_version": origin.tool_version,
+        "definitions": definitions,
         "simd": plan.target.simd,
     }
     io = {
@@ -244,7 +246,7 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
     files[f"src/{net}_constants.h"] = render("network/constants.h.j2", common | {"constants": writer.pool.constants})
     files[f"src/{net}_constants.c"] = render("network/constants.c.j2", common | {"constants": writer.pool.constants})
     files[f"src/{net}_simd.h"] = render("network/simd.h.j2", common)
-    for header in ("scalar", *plan.target.simd):
+    for header in (*definitions, *plan.target.simd):
         files[f"src/{net}_simd_{header}.h"] = (resource_dir("firmware") / "simd" / f"{header}.h").read_text("utf-8")
     files["library.json"] = render("network/library.json.j2", common)
     return files

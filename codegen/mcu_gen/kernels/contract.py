@@ -117,6 +117,8 @@ class Kernel:
     ops: ClassVar[tuple[str, ...]]
     #: Target features that its code needs (all of them); () is plain C99.
     features: ClassVar[tuple[str, ...]] = ()
+    #: Headers of ``firmware/simd`` that define its verbs, beyond ``scalar.h``.
+    definitions: ClassVar[tuple[str, ...]] = ()
     #: The output is input 0, byte for byte (reshape): the planner lets both share storage wherever that is legal, and
     #: the plan then has no step for the operator.  Where it is not (the input is a constant or a variable), the kernel
     #: is called and copies.
