@@ -62,6 +62,16 @@ class SegmentWriter:
             return str(t.x[0][end])
         return f"{'x_next' if following else 'x'}[{self.columns.index(t.x)}][{end}]"
 
+    def fresh_x(self, t: TileTensor) -> str:
+        """First column that a tile computes: those before it are kept from the tile to the left."""
+        if not t.keep_x or self.segment.n_x == 1:
+            return self.x(t, 0)
+        return f"{self.net}_max({self.x(t, 0)}, x_before[{self.columns.index(t.x)}][1])"
+
+    def fresh_width(self, t: TileTensor) -> str:
+        """Columns that a tile computes."""
+        return self.width(t) if self.fresh_x(t) == self.x(t, 0) else f"({self.x(t, 1)} - {self.fresh_x(t)})"
+
     def width(self, t: TileTensor) -> str:
         if self.segment.n_x == 1:
             return str(t.x[0][1] - t.x[0][0])
@@ -96,9 +106,38 @@ class SegmentWriter:
             return None
         rows = f"(int32_t){self.y(t, before, 1)} - {self.y(t, row, 0)}"
         pixel, full = self.pixel(tensor), tensor.shape[2] * self.pixel(tensor)
+        start = self.fresh_x(t)
+        target = f"ARENA + {self.plan.offset(tensor.name)}"
+        if start != self.x(t, 0):
+            target += f" + ({start} - {self.x(t, 0)}) * {pixel}"
         return (
-            f"{self.net}_copy_rows(ARENA + {self.plan.offset(tensor.name)}, {self.width(t)} * {pixel}, "
-            f"ARENA + {self._halo(tensor.name)} + {self.x(t, 0)} * {pixel}, {full}, {rows}, {self.width(t)} * {pixel});"
+            f"{self.net}_copy_rows({target}, {self.width(t)} * {pixel}, "
+            f"ARENA + {self._halo(tensor.name)} + {start} * {pixel}, {full}, {rows}, {self.fresh_width(t)} * {pixel});"
+        )
+
+    def load_side(self, tensor: Tensor) -> str | None:
+        """Statement that brings the columns kept by the tile to the left to the front of the patch."""
+        t = self.segment.tensors[tensor.name]
+        if not t.side_bytes:
+            return None
+        pixel, rows = self.pixel(tensor), f"{self.y(t, 'y', 1)} - {self.y(t, 'y', 0)}"
+        kept = f"{self.net}_max(x_before[{self.columns.index(t.x)}][1] - {self.x(t, 0)}, 0) * {pixel}"
+        return (
+            f"if (j > 0u) {self.net}_copy_rows(ARENA + {self.plan.offset(tensor.name)}, {self.width(t)} * {pixel}, "
+            f"ARENA + {self.plan.offset(f'{tensor.name}.side')}, {kept}, {rows}, {kept});"
+        )
+
+    def save_side(self, tensor: Tensor) -> str | None:
+        """Statement that keeps the columns that the tile to the right needs again."""
+        t = self.segment.tensors[tensor.name]
+        if not t.side_bytes:
+            return None
+        pixel, rows = self.pixel(tensor), f"{self.y(t, 'y', 1)} - {self.y(t, 'y', 0)}"
+        start = f"{self.net}_max({self.x(t, 0, following=True)}, {self.x(t, 0)})"
+        kept = f"{self.net}_max({self.x(t, 1)} - {start}, 0) * {pixel}"
+        return (
+            f"if (!last_column) {self.net}_copy_rows(ARENA + {self.plan.offset(f'{tensor.name}.side')}, {kept}, "
+            f"{self.address(tensor, self.y(t, 'y', 0), start)}, {self.width(t)} * {pixel}, {rows}, {kept});"
         )
 
     def save(self, tensor: Tensor) -> str | None:
@@ -108,11 +147,9 @@ class SegmentWriter:
             return None
         pixel, full = self.pixel(tensor), tensor.shape[2] * self.pixel(tensor)
         first = f"{self.net}_max({self.y(t, 'next', 0)}, {self.y(t, 'y', 0)})"
-        end = (
-            str(tensor.shape[2])
-            if self.segment.n_x == 1
-            else f"(last_column ? {tensor.shape[2]} : {self.x(t, 0, following=True)})"
-        )
+        end = self.x(t, 1)
+        if self.segment.n_x > 1:  # the next tile saves what both have; it may begin behind the end of this one
+            end = f"(last_column ? {end} : {self.net}_min({end}, {self.x(t, 0, following=True)}))"
         start = self.x(t, 0)
         return (
             f"{self.net}_copy_rows(ARENA + {self._halo(tensor.name)} + {start} * {pixel}, {full}, "
@@ -129,15 +166,18 @@ class SegmentWriter:
         out = self.segment.tensors[step.node.y.name]
         lo = f"{self.net}_max({self.y(out, 'y', 0)}, {self.y(out, 'before', 1)})" if out.keep else self.y(out, "y", 0)
         body = self._window(step, params) if tiling.kind == "window" else self._run(step, tiling)
-        produced_load = self.load(step.node.y) if not out.whole else None
-        saves = [s for s in (self.save(t) for t in self._last_uses(step)) if s]
+        loads = [] if out.whole else [self.load(step.node.y), self.load_side(step.node.y)]
+        saves = [keep(t) for t in self._last_uses(step) for keep in (self.save, self.save_side)]
+        begin, end = self.fresh_x(out), self.x(out, 1)
+        some_columns = begin == self.x(out, 0) and all(lo < hi for lo, hi in out.x)
         return {
             "index": step.index,
             "kernel": step.kernel.name,
             "lo": lo,
             "hi": self.y(out, "y", 1),
-            "load": produced_load,
-            "saves": saves,
+            "columns": None if some_columns else f"{begin} < {end}",
+            "loads": [s for s in loads if s],
+            "saves": [s for s in saves if s],
             **body,
         }
 
@@ -158,7 +198,7 @@ class SegmentWriter:
         x, y = node.x, node.y
         tx, ty = self.segment.tensors[x.name], self.segment.tensors[y.name]
         top = f"{params['pad_top']} - lo * {params['stride_h']}"
-        left = f"{params['pad_left']} - {self.x(ty, 0)} * {params['stride_w']}"
+        left = f"{params['pad_left']} - {self.fresh_x(ty)} * {params['stride_w']}"
         if tx.whole:
             source = self.location(x)
             fields = [("in_h", str(x.shape[1])), ("in_w", str(x.shape[2])), ("in_pitch", str(x.shape[2])),
@@ -169,8 +209,8 @@ class SegmentWriter:
             fields = [("in_h", rows), ("in_w", self.width(tx)), ("in_pitch", self.width(tx))]
             fields += [("pad_top", f"{top} + {self.y(tx, 'y', 0)}"), ("pad_left", f"{left} + {self.x(tx, 0)}")]
         pitch = str(y.shape[2]) if ty.whole else self.width(ty)
-        fields += [("out_h", "hi - lo"), ("out_w", self.width(ty)), ("out_pitch", pitch)]
-        target = self.address(y, "lo", self.x(ty, 0))
+        fields += [("out_h", "hi - lo"), ("out_w", self.fresh_width(ty)), ("out_pitch", pitch)]
+        target = self.address(y, "lo", self.fresh_x(ty))
         pointers = {0: f"(const void *)({source})"}
         return {"fields": fields, "by_row": False, "before": [], "args": self._arguments(step, pointers, target)}
 
@@ -184,17 +224,19 @@ class SegmentWriter:
         }  # fmt: skip
         tiles = [self.segment.tensors[t.name] for t in activations.values()]
         tiles += [] if tiling.kind == "reduce" else [out]
-        together = self.segment.n_x == 1 or all(not t.whole and t.x == out.x for t in tiles)
+        # Rows follow each other without a gap where a tile has the full width of the map.
+        full = out.x == ((0, next(iter(activations.values()), node.y).shape[2]),)
+        together = all(t.x == out.x and not t.keep_x and (full or not t.whole) for t in tiles)
         row = "lo" if together else "r"
-        pointers = {i: f"(const void *){self.address(t, row, self.x(out, 0))}" for i, t in activations.items()}
-        count = f"(uint32_t)({'(hi - lo) * ' if together else ''}{self.width(out)} * {tiling.per_pixel})"
+        pointers = {i: f"(const void *){self.address(t, row, self.fresh_x(out))}" for i, t in activations.items()}
+        count = f"(uint32_t)({'(hi - lo) * ' if together else ''}{self.fresh_width(out)} * {tiling.per_pixel})"
         before = [f"const uint32_t count = {count};"] if tiling.indirect else []
         fields = [(tiling.field, "&count" if tiling.indirect else count)]
         if tiling.kind == "reduce":
             fields.append(("part", self._part(together)))
             target = f"({self.location(node.y)})"
         else:
-            target = self.address(node.y, row, self.x(out, 0))
+            target = self.address(node.y, row, self.fresh_x(out))
         args = self._arguments(step, pointers, target)
         lists = [a for a in self._call_args(step) if isinstance(a, InputList)]
         for item in lists:
@@ -259,7 +301,10 @@ class SegmentWriter:
             "y_columns": len(tables),
             "y_table": [[(0, 0)] * len(tables), *[[b[i] for b in tables] for i in range(segment.n_y)], last],
             "x_columns": len(self.columns.bounds),
-            "x_table": [[b[j] for b in self.columns.bounds] for j in range(segment.n_x)],
+            "x_table": [
+                [(0, 0)] * len(self.columns.bounds),
+                *[[b[j] for b in self.columns.bounds] for j in range(segment.n_x)],
+            ],
             "streamed": streamed,
             "advance": advance,
         }
@@ -270,13 +315,13 @@ class SegmentWriter:
         found = []
         for t in self.segment.tensors.values():
             tensor = self.plan.graph.tensors[t.name]
-            row_bytes = tensor.shape[2] * self.pixel(tensor)
             if t.resident and any(t.kept(i)[0] < t.kept(i)[1] for i in range(self.segment.n_y)):
+                row_bytes = (t.x[0][1] - t.x[0][0]) * self.pixel(tensor)
                 patch = f"ARENA + {self.plan.offset(t.name)}"
                 first = f"{self.net}_max({self.y(t, 'next', 0)}, {self.y(t, 'y', 0)})"
                 found.append(
                     f"mg_copy({patch}, {patch} + ({first} - {self.y(t, 'y', 0)}) * {row_bytes}, "
-                    f"(uint32_t)(({self.y(t, 'y', 1)} - {first}) * {row_bytes}));"
+                    f"(uint32_t)({self.net}_max({self.y(t, 'y', 1)} - {first}, 0) * {row_bytes}));"
                 )
             elif t.name == self.segment.streamed:
                 refill = self.load(tensor, row="next", before="y")

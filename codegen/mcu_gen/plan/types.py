@@ -72,6 +72,10 @@ class TileTensor:
     halo_bytes: int
     #: the patch lives through the whole segment and kept rows are moved to its front in place (``x`` is the full width)
     resident: bool = False
+    #: columns shared with the next horizontal step are kept beside the patch, not computed again
+    keep_x: bool = False
+    #: bytes of the buffer that keeps them (``NAME.side``)
+    side_bytes: int = 0
 
     def fresh(self, i: int) -> tuple[int, int]:
         """Rows that vertical step ``i`` computes: [lo, hi), empty where lo == hi."""
