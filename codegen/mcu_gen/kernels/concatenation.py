@@ -1,28 +1,33 @@
-"""Kernels of CONCATENATION."""
+"""Kernels of CONCATENATION and PACK."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 
 from mcu_gen.graph import Node
 from mcu_gen.kernels.contract import Array, Call, InputList, Kernel, Out, Tiling, kernel
 from mcu_gen.ops.concatenation import concatenation_axis, rescaling_table
+from mcu_gen.ops.pack import pack_axis
 from mcu_gen.targets import Target
 
 
 def layout(node: Node) -> tuple[int, list[int]]:
     """``(rows, bytes of a row per input)``: a row of the output is a row of each input, one after the other."""
-    axis = concatenation_axis(node)
+    axis = pack_axis(node) if node.type == "pack" else concatenation_axis(node)
     rows = int(np.prod(node.y.shape[:axis]))
     return rows, [node.input(i).bytes // rows if rows else 0 for i in range(len(node.inputs))]
 
 
 def needs_rescaling(node: Node) -> bool:
-    return any(rescaling_table(node.input(i), node.y) is not None for i in range(len(node.inputs)))
+    return node.type == "concatenation" and any(
+        rescaling_table(node.input(i), node.y) is not None for i in range(len(node.inputs))
+    )
 
 
 class _Concatenation(Kernel):
-    ops = ("concatenation",)
+    ops: ClassVar[tuple[str, ...]] = ("concatenation",)
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         # Row r of input i is read at r * bytes[i] when r * (sum of bytes) + (bytes before i) have been written.
@@ -35,7 +40,7 @@ class _Concatenation(Kernel):
         return {(i, 0): leads[node.input(i).name] for i in range(len(sizes))}
 
     def tiling(self, node: Node, target: Target) -> Tiling | None:
-        channels = concatenation_axis(node) == len(node.y.shape) - 1
+        channels = node.type == "concatenation" and concatenation_axis(node) == len(node.y.shape) - 1
         return Tiling("run", "rows") if channels else None  # a row is a pixel
 
     def cost(self, node: Node, target: Target) -> int:
@@ -48,6 +53,7 @@ class Concatenation(_Concatenation):
     """Elements of any size, copied row by row."""
 
     name = "concatenation"
+    ops = ("concatenation", "pack")
 
     def rejects(self, node: Node, target: Target) -> str | None:
         return "the inputs must be rescaled" if needs_rescaling(node) else None

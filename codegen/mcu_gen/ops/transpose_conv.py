@@ -158,9 +158,9 @@ class TransposeConv(Operator):
         assert x is not None
         assert w is not None
         if node.x.dtype is DType.FLOAT32:
-            return [finish_f32(accumulate(x, w, node), node)]
+            return [finish_f32(accumulate(x, w, node), node, weights.bias_value(inputs))]
         return [finish(accumulate(x.astype(np.int64) - node.x.zp, w, node).astype(np.int64), node)]
 
     def macs(self, node: Node) -> int:
-        hits = sum((y.stop - y.start) * (z.stop - z.start) for _, _, (y, z), _ in _taps(node))
+        hits: int = sum((y.stop - y.start) * (z.stop - z.start) for _, _, (y, z), _ in _taps(node))
         return hits * node.x.shape[0] * node.x.shape[3] * node.input(1).shape[0]

@@ -15,8 +15,11 @@ ARITY: dict[str, tuple[int, int]] = {
         ("AVERAGE_POOL_2D", "MAX_POOL_2D", "SQUEEZE", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), (1, 1)
     ),
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "QUANTIZE", "DEQUANTIZE"), (1, 1)),
-    **dict.fromkeys(("MAXIMUM", "MINIMUM", "SUM", "PRELU", "SQUARED_DIFFERENCE"), (2, 2)),
+    **dict.fromkeys(("MAXIMUM", "MINIMUM", "SUM", "PRELU", "SQUARED_DIFFERENCE", "BATCH_MATMUL", "RESIZE_BILINEAR"), (2, 2)),
     "PADV2": (3, 3),
+    "SPLIT": (2, 2),
+    "PACK": (1, 1 << 16),
+    "UNPACK": (1, 1),
     "TRANSPOSE_CONV": (3, 4),
     "RESHAPE": (1, 2),
     "CONCATENATION": (1, 1 << 16),
@@ -26,7 +29,10 @@ ARITY: dict[str, tuple[int, int]] = {
 
 #: Builtin operators that move elements and never look at them: they take 8- and 16-bit tensors without quantization.
 MOVERS = frozenset(
-    ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "PAD", "PADV2", "RESIZE_NEAREST_NEIGHBOR")
+    (
+        *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "PAD", "PADV2"),
+        *("RESIZE_NEAREST_NEIGHBOR", "SPLIT", "PACK", "UNPACK"),
+    )
 )
 
 #: The way out for operators that were quantized to uint8 by TensorFlow 1.
@@ -37,7 +43,6 @@ FIXES = {
     "ABS": "relu(x) + relu(-x)",
     "ARG_MAX": "end the model at the logits and take the largest output in the application",
     "ARG_MIN": "end the model at the logits and take the smallest output in the application",
-    "BATCH_MATMUL": "FULLY_CONNECTED, when one factor is constant",
     "BATCH_TO_SPACE_ND": "a convolution with dilation_rate instead of SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND",
     "CAST": "feed and read the model in the type of its layers",
     "CONV_3D": "CONV_2D over the folded dimension",
@@ -51,13 +56,9 @@ FIXES = {
     "BIDIRECTIONAL_SEQUENCE_LSTM": "unroll the layer (keras: unroll=True), or a temporal convolution",
     "WHILE": "unroll the loop (keras: unroll=True)",
     "MIRROR_PAD": "PAD",
-    "PACK": "EXPAND_DIMS and CONCATENATION",
-    "UNPACK": "SLICE and SQUEEZE",
-    "SPLIT": "one SLICE per part",
     "SPLIT_V": "one SLICE per part",
     "GATHER": "SLICE or STRIDED_SLICE, when the indices are a range",
     "RELU_0_TO_1": "RELU6",
-    "RESIZE_BILINEAR": "RESIZE_NEAREST_NEIGHBOR",
     "RSQRT": "fold the normalization into the layer before it (convert in inference mode)",
     "SHAPE": "fix the input shape before converting, so that shapes are constants",
     "SPACE_TO_BATCH_ND": "a convolution with dilation_rate instead of SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND",

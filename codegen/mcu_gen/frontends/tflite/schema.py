@@ -30,6 +30,8 @@ _SHARED_OPTIONS = {
     "SVDF": "SVDFOptions",
     "RNN": "RNNOptions",
     "LSTM": "LSTMOptions",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
+    "BATCH_MATMUL": "BatchMatMulOptions",
     **dict.fromkeys(
         ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL"), "ReducerOptions"
     ),
