@@ -126,7 +126,7 @@ class SegmentRun:
         if hi <= lo:
             return
         assert lo == tile.y[i][0], "kept rows are the first ones of the patch"
-        x0, x1 = tile.x[j]
+        x0, x1 = self.fresh_x(tile, j), tile.x[j][1]
         if tile.resident:
             if j == 0:
                 shift = tile.y[i][0] - tile.y[i - 1][0]
@@ -137,9 +137,34 @@ class SegmentRun:
                     self.count(tile, hi - lo)
         else:
             kept = self.halo(tile, hi - lo)[:, x0:x1]
-            self.patch(tile, i, j)[: hi - lo] = kept
+            self.patch(tile, i, j)[: hi - lo, x0 - tile.x[j][0] :] = kept
             if j == 0:
                 self.count(tile, hi - lo)
+
+    @staticmethod
+    def fresh_x(tile: TileTensor, j: int) -> int:
+        """First column that a tile computes."""
+        return max(tile.x[j][0], tile.x[j - 1][1]) if tile.keep_x and j > 0 else tile.x[j][0]
+
+    def side(self, tile: TileTensor, i: int, columns: int) -> np.ndarray:
+        t = self.info(tile)
+        rows = tile.y[i][1] - tile.y[i][0]
+        self.exe.copied[self.number] += rows * columns * t.bytes // (t.shape[1] * t.shape[2])
+        return self.exe.view(f"{tile.name}.side", (rows, columns, t.shape[3]), t.dtype.numpy)
+
+    def load_side(self, tile: TileTensor, i: int, j: int) -> None:
+        """Columns kept from the tile to the left to the front of the patch."""
+        kept = self.fresh_x(tile, j) - tile.x[j][0]
+        if kept > 0:
+            self.patch(tile, i, j)[:, :kept] = self.side(tile, i, kept)
+
+    def save_side(self, tile: TileTensor, i: int, j: int) -> None:
+        """Columns that the tile to the right uses again."""
+        if not tile.keep_x or j + 1 == self.segment.n_x:
+            return
+        start = max(tile.x[j + 1][0], tile.x[j][0])
+        if tile.x[j][1] > start:
+            self.side(tile, i, tile.x[j][1] - start)[...] = self.patch(tile, i, j)[:, start - tile.x[j][0] :]
 
     def save(self, tile: TileTensor, i: int, j: int) -> None:
         """Rows that the next step uses again to the line buffer."""
@@ -170,14 +195,16 @@ class SegmentRun:
         for name, last in self.last_reader.items():
             if last == step.index:
                 self.save(self.segment.tensors[name], i, j)
+                self.save_side(self.segment.tensors[name], i, j)
 
     def compute(self, step: Step, out: TileTensor, i: int, j: int) -> None:
         self.load(out, i, j)
-        (y0, y1), (x0, x1) = out.fresh(i), out.x[j]
+        self.load_side(out, i, j)
+        (y0, y1), (x0, x1) = out.fresh(i), (self.fresh_x(out, j), out.x[j][1])
         if y1 > y0 and x1 > x0:
             result = self.evaluate(step.node, i, j)[0, y0:y1, x0:x1]
             self.exe.scribble(step)
-            self.patch(out, i, j)[y0 - out.y[i][0] : y1 - out.y[i][0]] = result
+            self.patch(out, i, j)[y0 - out.y[i][0] : y1 - out.y[i][0], x0 - out.x[j][0] :] = result
             pixels = step.node.y.shape[1] * step.node.y.shape[2]
             self.exe.macs[self.number] += operator(step.node.type).macs(step.node) * (y1 - y0) * (x1 - x0) // pixels
 
@@ -223,7 +250,7 @@ class SegmentRun:
                 values.append(full)
             results.append(operator(node.type).evaluate(node, values)[0])
         out = self.segment.tensors[node.y.name]
-        (y0, y1), (x0, x1) = out.fresh(i), out.x[j]
+        (y0, y1), (x0, x1) = out.fresh(i), (self.fresh_x(out, j), out.x[j][1])
         same = np.array_equal(results[0][0, y0:y1, x0:x1], results[1][0, y0:y1, x0:x1], equal_nan=node.y.dtype.is_float)
         assert same, f"{node.name} reads what is not in its patch (step {i}, {j})"
         return results[0]

@@ -84,7 +84,9 @@ class End:
 
 
 class Columns:
-    """Columns of every tensor inside for an output that is cut every ``tile_w`` columns."""
+    """Columns of every tensor inside for an output cut every ``tile_w`` columns, computed anew in every tile."""
+
+    keep = False
 
     def __init__(self, end: End, tile_w: int) -> None:
         self.end = end
@@ -97,6 +99,8 @@ class Columns:
         #: columns of the widest tile, and of all tiles together
         self.widest = {n: int((hi - lo).max()) for n, (lo, hi) in self.x.items()}
         self.total = {n: int((hi - lo).sum()) for n, (lo, hi) in self.x.items()}
+        self.kept_most = dict.fromkeys(self.x, 0)
+        self.kept_total = dict.fromkeys(self.x, 0)
 
     def needed(self, name: str, first: int = -1) -> Ranges:
         """Columns of a tensor that its readers inside need, tile by tile."""
@@ -127,6 +131,7 @@ class RowTiles:
         #: of them that have another place in the next patch
         self.most = {n: int((hi - lo).max()) for n, (lo, hi) in self.y.items()}
         self.computed = {n: int((hi - lo).sum()) for n, (lo, hi) in self.y.items()}
+        self.held = self.computed
         self.kept_most = dict.fromkeys(self.y, 0)
         self.kept_total = dict.fromkeys(self.y, 0)
         self.kept_moved = dict.fromkeys(self.y, 0)
@@ -146,62 +151,89 @@ class RowTiles:
         return None
 
 
-class RowSchedule:
-    """Rows of every tensor inside when rows that steps share are kept.
+class Schedule:
+    """Positions of every tensor inside along one axis when those that steps share are kept.
 
-    ``phases`` steps make a tile of ``tile_h`` output rows; the rows of the other tensors are spread over them.
+    ``phases`` steps make ``tile`` positions of the output; those of the other tensors are spread over them.
     """
 
-    keep = True
-
-    def __init__(self, end: End, tile_h: int, phases: int) -> None:
-        self.end, self.pace = end, Fraction(tile_h, phases)
-        self.times = {end.output: np.arange(end.height, dtype=np.int64) // tile_h * phases}
+    def __init__(self, end: End, axis: int, tile: int, phases: int) -> None:
+        self.end, self.axis, self.pace = end, axis, Fraction(tile, phases)
+        size = end.stretch.sites[end.last].map[axis - 1]
+        self.times = {end.output: np.arange(size, dtype=np.int64) // tile * phases}
         self.rate = {end.output: Fraction(1)}
         names = list(end.names())
-        for name in [*names, *(n for n in end.border(end.first) if n in end.stretch.graph.inputs)]:
+        streamed = [n for n in end.border(end.first) if n in end.stretch.graph.inputs] if axis == 1 else []
+        for name in [*names, *streamed]:
             self._schedule(name)
         self.begin = min(int(t[0]) for t in self.times.values())
         self.count = int(self.times[end.output][-1]) + 1 - self.begin
         steps = np.arange(self.begin, self.begin + self.count)
         hi = np.searchsorted(self.times[end.output], steps, side="right").astype(np.int64)
-        self.y: dict[str, Ranges] = {end.output: (np.concatenate([[0], hi[:-1]]), hi)}
+        self.at: dict[str, Ranges] = {end.output: (np.concatenate([[0], hi[:-1]]), hi)}
         for name in names:
-            self.y[name] = self._in_memory(name)
-        self.most: dict[str, int] = {}
+            self.at[name] = self.in_memory(name)
+        self.most = {n: int((hi - lo).max()) for n, (lo, hi) in self.at.items()}
+        self.held = {n: int((hi - lo).sum()) for n, (lo, hi) in self.at.items()}
         self.computed: dict[str, int] = {}
         self.kept_most: dict[str, int] = {}
         self.kept_total: dict[str, int] = {}
         self.kept_moved: dict[str, int] = {}
-        for name, (lo, hi) in self.y.items():
+        for name, (lo, hi) in self.at.items():
             a, b = self.fresh(name)
             kept = kept_rows(lo, hi)
-            self.most[name] = int((hi - lo).max())
             self.computed[name] = int((b - a).sum())
             self.kept_most[name] = int(kept.max()) if len(kept) else 0
             self.kept_total[name] = int(kept.sum())
             self.kept_moved[name] = int(kept[lo[1:] > lo[:-1]].sum())
 
+    def _readers(self, name: str, first: int = -1) -> list[tuple[Reach, str]]:
+        found = self.end.readers(name, first)
+        return [(rows if self.axis == 1 else columns, reader) for reader, rows, columns in found]
+
     def _schedule(self, name: str) -> None:
-        readers = [(rows, reader) for reader, rows, _ in self.end.readers(name)]
-        self.rate[name] = max(self.rate[reader] * rows.rate for rows, reader in readers)
-        due = deadlines(
-            self.end.stretch.graph.tensors[name].shape[1], [(rows, self.times[reader]) for rows, reader in readers]
-        )
+        readers = self._readers(name)
+        self.rate[name] = max(self.rate[reader] * needs.rate for needs, reader in readers)
+        size = self.end.stretch.graph.tensors[name].shape[self.axis]
+        due = deadlines(size, [(needs, self.times[reader]) for needs, reader in readers])
         self.times[name] = latest(due, self.rate[name] * self.pace)
 
-    def _in_memory(self, name: str) -> Ranges:
-        needs = [(rows, Rows(*self.y[reader])) for reader, rows, _ in self.end.readers(name) if reader in self.y]
-        rows = in_memory(self.times[name], needs, self.begin, self.count)
-        return rows.lo, rows.hi
+    def in_memory(self, name: str) -> Ranges:
+        """What is in memory of a tensor that is computed, or pushed, as scheduled."""
+        readers = [(needs, Rows(*self.at[reader])) for needs, reader in self._readers(name) if reader in self.at]
+        found = in_memory(self.times[name], readers, self.begin, self.count)
+        return found.lo, found.hi
 
     def fresh(self, name: str) -> Ranges:
-        return Rows(*self.y[name]).fresh()
+        """What each step computes."""
+        return Rows(*self.at[name]).fresh()
 
     def needed(self, name: str, first: int = -1) -> Ranges:
-        """Rows of a tensor at the border that its readers inside read, step by step."""
-        needs = [(rows, *self.fresh(reader)) for reader, rows, _ in self.end.readers(name, first) if reader in self.y]
-        return propagate(needs, self.count, self.end.stretch.graph.tensors[name].shape[1])
+        """What the readers inside read of a tensor at the border, step by step."""
+        readers = [(needs, *self.fresh(reader)) for needs, reader in self._readers(name, first) if reader in self.at]
+        return propagate(readers, self.count, self.end.stretch.graph.tensors[name].shape[self.axis])
+
+
+class RowSchedule(Schedule):
+    """Rows, kept in line buffers."""
+
+    keep = True
+
+    def __init__(self, end: End, tile_h: int, phases: int) -> None:
+        super().__init__(end, 1, tile_h, phases)
+        self.y = self.at
 
     def streamed(self, name: str) -> Ranges | None:
-        return self._in_memory(name) if name in self.times else None
+        """Rows of a streamed input in memory at every step."""
+        return self.in_memory(name) if name in self.times else None
+
+
+class ColumnSchedule(Schedule):
+    """Columns, kept beside the patch from tile to tile."""
+
+    keep = True
+
+    def __init__(self, end: End, tile_w: int, phases: int) -> None:
+        super().__init__(end, 2, tile_w, phases)
+        self.x = self.at
+        self.widest, self.total = self.most, self.computed

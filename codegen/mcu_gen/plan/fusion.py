@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mcu_gen.plan.axes import Columns, End, RowSchedule, RowTiles
+from mcu_gen.plan.axes import Columns, ColumnSchedule, End, RowSchedule, RowTiles
 from mcu_gen.plan.liveness import align
 from mcu_gen.plan.segment import STATE_BYTES, Cut, Family, Option
 from mcu_gen.plan.stretch import Stretch
@@ -34,25 +34,28 @@ def sizes(extent: int) -> list[int]:
     return sorted(found | ({1} if extent == 1 else set()))
 
 
-def cuts(end: End) -> Iterator[tuple[Cut, RowSchedule | RowTiles, Columns]]:
+def cuts(end: End) -> Iterator[tuple[Cut, RowSchedule | RowTiles, ColumnSchedule | Columns]]:
     """The candidates for the segments that end at an operator."""
     height, width = end.height, end.width
     # a sum of floats depends on the order of its terms, which rows keep and tiles do not
     site = end.stretch.sites[end.last]
     splits = (1,) if site.reduces and site.out.dtype.is_float else SPLITS
-    columns = {}
+    columns: dict[tuple[int, int], ColumnSchedule | Columns] = {}
     for parts in splits:
         tile_w = -(-width // parts)
-        if parts <= width and tile_w not in columns:
-            columns[tile_w] = Columns(end, tile_w)
+        if parts > width or (tile_w, 0) in columns:
+            continue
+        columns[tile_w, 0] = Columns(end, tile_w)
+        if tile_w < width:
+            columns[tile_w, 1] = ColumnSchedule(end, tile_w, 1)
     finest = math.ceil(max(RowSchedule(end, 1, 1).rate.values()))
     spread = sorted({1 << k for k in range(finest.bit_length())} | {finest})
     schedules = [(1, phases) for phases in spread] + [(h, 1) for h in sizes(height) if h > 1]
     rows: list[tuple[int, int, RowSchedule | RowTiles]] = [(h, p, RowSchedule(end, h, p)) for h, p in schedules]
     rows += [(h, 1, RowTiles(end, h)) for h in dict.fromkeys((*sizes(height), height))]
     for tile_h, phases, plan in rows:
-        for tile_w, across in columns.items():
-            yield Cut(tile_h, tile_w, phases, plan.keep), plan, across
+        for (tile_w, _), across in columns.items():
+            yield Cut(tile_h, tile_w, phases, plan.keep, across.keep), plan, across
 
 
 @dataclass(frozen=True)

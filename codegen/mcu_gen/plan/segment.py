@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_gen.plan.axes import Columns, End, Ranges, RowSchedule, RowTiles, kept_rows
+from mcu_gen.plan.axes import Columns, ColumnSchedule, End, Ranges, RowSchedule, RowTiles, kept_rows
 from mcu_gen.plan.liveness import align, extent
 from mcu_gen.plan.types import Buffer, Overlap, Segment, TileTensor
 
@@ -23,12 +23,14 @@ class Cut:
         tile_h, tile_w: rows and columns of the output per tile.
         phases: vertical steps per tile, over which the operators above spread their rows (1 without line buffers).
         keep: rows that tiles share are kept in line buffers, otherwise they are computed again.
+        keep_x: columns that tiles share are kept as well.
     """
 
     tile_h: int
     tile_w: int
     phases: int = 1
     keep: bool = True
+    keep_x: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ class _Part:
     name: str
     patch: int
     halo: int
+    side: int
     patch_slack: int
     halo_slack: int
+    side_slack: int
     #: bytes copied with a line buffer (to it and back), and when the patch stays
     copied: int
     moved: int
@@ -73,7 +77,7 @@ class _Part:
 class Family:
     """All segments that end at one operator and are cut in one way."""
 
-    def __init__(self, end: End, cut: Cut, rows: RowTiles | RowSchedule, columns: Columns) -> None:
+    def __init__(self, end: End, cut: Cut, rows: RowTiles | RowSchedule, columns: Columns | ColumnSchedule) -> None:
         assert rows.keep == cut.keep
         self.end, self.cut, self.rows, self.columns = end, cut, rows, columns
         self.stretch = end.stretch
@@ -91,13 +95,17 @@ class Family:
             row_bytes = self.stretch.row_bytes(name)
             patch = rows.most[name] * columns.widest[name] * self.stretch.pixel_bytes(name)
             halo = rows.kept_most[name] * row_bytes
+            pixel = self.stretch.pixel_bytes(name)
+            side = rows.most[name] * columns.kept_most[name] * pixel
             self.parts[name] = _Part(
                 name,
                 align(patch),
                 align(halo),
+                align(side),
                 align(patch) - patch,
                 align(halo) - halo,
-                2 * rows.kept_total[name] * row_bytes,
+                align(side) - side,
+                2 * (rows.kept_total[name] * row_bytes + rows.held[name] * columns.kept_total[name] * pixel),
                 rows.kept_moved[name] * row_bytes,
                 position,
                 self.stretch.dies[name],
@@ -109,11 +117,17 @@ class Family:
         for position in range(self.end.first, self.end.last):
             task = self.stretch.sites[position].task
             below = task.node.y.name
-            if not self.stretch.sites[position].run or self.parts[below].halo:
+            if not self.stretch.sites[position].run or self.parts[below].halo or self.parts[below].side:
                 continue
             for read in self.stretch.sites[position].reads:
                 above = self.parts.get(read.name)
-                if above is None or above.halo or above.dies != position or task.leads.get((read.name, below)) != 0:
+                if (
+                    above is None
+                    or above.halo
+                    or above.side
+                    or above.dies != position
+                    or task.leads.get((read.name, below)) != 0
+                ):
                     continue
                 same = zip(
                     (*self.rows.y[read.name], *self.columns.x[read.name]),
@@ -184,7 +198,7 @@ class Family:
         for first in range(last, self.end.first - 1, -1):
             part = self.parts.get(self.stretch.sites[first].out.name)
             if part is not None:
-                floor += min(part.halo, part.patch) if self.columns.count == 1 else part.halo
+                floor += min(part.halo, part.patch) if self.columns.count == 1 else part.halo + part.side
                 if not part.halo or self.columns.count > 1:
                     alive[part.born - self.end.first : part.dies - self.end.first + 1] += part.patch
             if floor + int(alive.max()) // 2 > ceiling:  # in place two patches may be one
@@ -227,14 +241,14 @@ class Family:
             held += alive[-1]
             alive[-1] = 0
         for part in parts:
-            held += part.halo
+            held += part.halo + part.side
             for position in range(part.born, part.dies + 1):
                 alive[position - first] += part.patch
         for position, (above, below) in self.in_place.items():
             if position >= first and self.parts[above].born >= first:
                 alive[position - first] -= min(self.parts[above].patch, self.parts[below].patch)
         resident, held, alive = self._stay(parts, held, alive, limit)
-        slack += [p.patch_slack if p.name in resident else p.halo_slack for p in parts]
+        slack += [p.patch_slack if p.name in resident else max(p.halo_slack, p.side_slack) for p in parts]
         names.append(self.end.output)
         peak = max(alive)
         passing = min(self._slack(parts, resident, first + k) for k, size in enumerate(alive) if size == peak)
@@ -299,32 +313,40 @@ class Family:
         """The segment of an option."""
         stretch, inside = self.stretch, range(option.first, option.last)
         tensors: dict[str, TileTensor] = {}
-        full = [(0, stretch.graph.tensors[n].shape[2]) for n in [option.streamed] if n] * self.columns.count
-        begin = self._begin(option)
+        begin, left = self._begin(option), self._left(option)
+        n_x = self.columns.count - left
+        full = [(0, stretch.graph.tensors[n].shape[2]) for n in [option.streamed] if n] * n_x
         for name in self.end.border(option.first):
             if name == option.streamed:
                 ranges = self.rows.streamed(name)
                 assert ranges is not None
                 patch = self.streamed_patch(name)[0]
-                tensors[name] = TileTensor(name, False, _pairs(ranges)[begin:], tuple(full), True, patch, 0, resident=True)
+                tensors[name] = TileTensor(
+                    name, False, _pairs(ranges)[begin:], tuple(full), True, patch, 0, resident=True
+                )
             else:
                 rows, columns = self.rows.needed(name, option.first), self.columns.needed(name, option.first)
-                tensors[name] = TileTensor(name, True, _pairs(rows)[begin:], _pairs(columns), False, 0, 0)
+                tensors[name] = TileTensor(name, True, _pairs(rows)[begin:], _pairs(columns)[left:], False, 0, 0)
         for name in [stretch.sites[p].out.name for p in inside]:
             patch = self.rows.most[name] * self.columns.widest[name] * stretch.pixel_bytes(name)
             stays = name in option.resident
             halo = 0 if stays else self.rows.kept_most[name] * stretch.row_bytes(name)
-            y, x = _pairs(self.rows.y[name])[begin:], _pairs(self.columns.x[name])
-            tensors[name] = TileTensor(name, False, y, x, self.rows.keep, patch, halo, resident=stays)
+            side = self.rows.most[name] * self.columns.kept_most[name] * stretch.pixel_bytes(name)
+            y, x = _pairs(self.rows.y[name])[begin:], _pairs(self.columns.x[name])[left:]
+            tensors[name] = TileTensor(
+                name, False, y, x, self.rows.keep, patch, halo,
+                resident=stays, keep_x=self.columns.keep, side_bytes=side,
+            )  # fmt: skip
         out = self.end.output
-        tensors[out] = TileTensor(out, True, _pairs(self.rows.y[out])[begin:], _pairs(self.columns.x[out]), False, 0, 0)
+        y, x = _pairs(self.rows.y[out])[begin:], _pairs(self.columns.x[out])[left:]
+        tensors[out] = TileTensor(out, True, y, x, False, 0, 0)
         return Segment(
             first=option.first,
             last=option.last,
             tile_h=self.cut.tile_h,
             tile_w=self.cut.tile_w,
             n_y=self.rows.count - begin,
-            n_x=self.columns.count,
+            n_x=n_x,
             keep_rows=self.cut.keep,
             streamed=option.streamed,
             tensors=tensors,
@@ -345,6 +367,13 @@ class Family:
             ranges.append(streamed)
         return min(int(np.argmax(hi > 0)) for _, hi in ranges)
 
+    def _left(self, option: Option) -> int:
+        """Horizontal steps at the front in which nothing of the segment happens."""
+        if not self.columns.keep:
+            return 0
+        names = [self.stretch.sites[p].out.name for p in range(option.first, option.last + 1)]
+        return min(int(np.argmax(self.columns.x[n][1] > 0)) for n in names)
+
     def buffers(self, option: Option, index: int, steps: int) -> tuple[list[Buffer], list[Overlap]]:
         """Buffers of the segment besides the whole tensors, and the overlaps that it allows."""
         found: list[Buffer] = []
@@ -358,6 +387,8 @@ class Family:
                 first, last = (-1 if tile.name == option.streamed else option.first), option.last
             kind = "input" if tile.name == option.streamed else "patch"
             found.append(Buffer(tile.name, tile.patch_bytes, first, last, kind))
+            if tile.side_bytes:
+                found.append(Buffer(f"{tile.name}.side", tile.side_bytes, option.first, option.last, "halo"))
             if tile.halo_bytes:
                 found.append(Buffer(f"{tile.name}.halo", tile.halo_bytes, option.first, option.last, "halo"))
         if option.streamed is not None:
