@@ -342,4 +342,36 @@ static inline void mg_copy_s8(int8_t *to, const int8_t *from, int32_t n) {
     }
 }
 
+/* Depthwise convolution of one pixel, four channels at a time.  Per four channels the stream holds: their biases; for
+ * every two taps t and t + 1 the weights t0 t1 u0 u1 and t2 t3 u2 u3 of channels 0 to 3, little-endian; an odd last tap as
+ * t0 t1 t2 t3; their multipliers; n1 of each, a byte each (mg_requant_s8). */
+typedef struct {
+    int8_t *y; /* moves on */
+    int32_t zp2;
+    const uint32_t *stream; /* moves on */
+    const int8_t *x;        /* moves on */
+    const int32_t *offsets; /* of the taps from x */
+    int32_t taps;
+    int32_t fours; /* of channels, not 0 */
+} mg_depthwise_s8;
+
+static inline void mg_depthwise_s8_4(mg_depthwise_s8 *d) {
+    for (int32_t four = 0; four < d->fours; four++) {
+        const uint32_t *const w = d->stream + 4, *const scale = w + d->taps;
+        for (int32_t c = 0; c < 4; c++) {
+            uint32_t sum = d->stream[c];
+            for (int32_t t = 0; t < d->taps; t++) {
+                const int32_t paired = (t | 1) < d->taps;
+                const uint32_t word = paired ? w[(t & ~1) + (c >> 1)] : w[t];
+                const uint32_t byte = (uint32_t)(paired ? 2 * (t & 1) + (c & 1) : c);
+                sum += (uint32_t)(d->x[d->offsets[t] + c] * mg_byte_s8(word, byte));
+            }
+            d->y[c] = (int8_t)mg_requant_s8((int32_t)sum, (int32_t)scale[c], (int32_t)((scale[4] >> (8 * c)) & 0xffu), d->zp2);
+        }
+        d->stream += d->taps + 9;
+        d->x += 4;
+        d->y += 4;
+    }
+}
+
 #endif
