@@ -59,18 +59,6 @@ class Provenance:
         )
 
 
-def _field(value: Value, pool: ConstantPool) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, Array):
-        return pool.name(value)
-    if isinstance(value, CFloat):
-        return c_float(value.value)
-    if value == -(1 << 31):
-        return "(-2147483647 - 1)"
-    return f"{int(value)}u" if value > 0x7FFFFFFF else str(int(value))
-
-
 def _comment(text: str) -> str:
     """``text`` made safe for a C comment."""
     return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *")
@@ -92,6 +80,20 @@ class _NetworkWriter:
         if tensor.data is not None:
             return self.pool.name(Array(tensor.data, "constant"))
         return f"({'const ' if const else ''}void *)(ARENA + {self.plan.offset(tensor.name)})"
+
+    def field(self, step: Step, value: Value) -> str:
+        """C initialiser of a field of a parameter struct."""
+        if value is None:
+            return "NULL"
+        if isinstance(value, Array):
+            return self.pool.name(value)
+        if isinstance(value, In):
+            return self.location(step.node.input(value.index), const=True)
+        if isinstance(value, CFloat):
+            return c_float(value.value)
+        if value == -(1 << 31):
+            return "(-2147483647 - 1)"
+        return f"{int(value)}u" if value > 0x7FFFFFFF else str(int(value))
 
     def arguments(self, step: Step, args: tuple[Any, ...]) -> tuple[list[str], list[str]]:
         """``(statements before the call, argument expressions)``."""
@@ -136,7 +138,7 @@ class _NetworkWriter:
         call = step.kernel.call(step.node, self.plan.target)
         segment = next((s for s in segments if s["first"] <= step.index <= s["last"]), None)
         before, args = ([], []) if segment else self.arguments(step, call.args)
-        params = [(name, _field(value, self.pool)) for name, value in call.params.items()]
+        params = [(name, self.field(step, value)) for name, value in call.params.items()]
         y = step.node.y
         whole = segment is None or segment["last"] == step.index
         return {
@@ -163,7 +165,7 @@ class _NetworkWriter:
                 spans.append((self.plan.offset(t.name), size))
         if step.scratch is not None:
             spans.append((self.plan.offset(step.scratch), self.plan.buffers[step.scratch].bytes))
-        return sorted(set(spans))
+        return sorted({span for span in spans if span[1]})  # no bytes: the end of the list
 
     def io(self, tensor: Tensor, *, const: bool) -> dict[str, Any]:
         per_tensor = tensor.quant is not None and tensor.quant.scale.size == 1
@@ -186,9 +188,25 @@ class _NetworkWriter:
             offset = self.plan.offset(t.name)
             found.append(
                 {"comment": _comment(t.name), "offset": offset, "c_type": t.dtype.c_name, "elements": t.elements,
-                 "value": "0.0f" if t.dtype is DType.FLOAT32 else str(t.zp)}
+                 "value": "0.0f" if t.dtype is DType.FLOAT32 else str(t.zp), "bytes": t.bytes,
+                 "initial": None if t.initial is None else self.pool.name(Array(t.initial, "initial"))}
             )  # fmt: skip
         return found
+
+    def training(self) -> dict[str, Any] | None:
+        """The training step of the network: its first step and its tensors; None where there is none."""
+        found = self.plan.graph.training
+        if found is None:
+            return None
+        tensors = self.plan.graph.tensors
+        return {
+            "first": next(s.index for s in self.plan.steps if s.node.name == found.first),
+            "label": self.io(tensors[found.label], const=False),
+            "loss": self.location(tensors[found.loss], const=True),
+            "skipped": self.location(tensors[found.skipped], const=True),
+            "rate": self.location(tensors[found.rate], const=False),
+            "weights": [self.io(tensors[n], const=False) for n in found.trained],
+        }
 
 
 def network_files(plan: Plan, net: str, provenance: Provenance | None = None) -> dict[str, str]:
@@ -217,8 +235,9 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         "simd": plan.target.simd,
     }
     io = {
-        "inputs": [writer.io(graph.tensors[n], const=False) for n in graph.inputs],
-        "outputs": [writer.io(graph.tensors[n], const=True) for n in graph.outputs],
+        "inputs": [writer.io(graph.tensors[n], const=False) for n in graph.inference_inputs],
+        "outputs": [writer.io(graph.tensors[n], const=True) for n in graph.inference_outputs],
+        "training": writer.training(),
     }
     files: dict[str, str] = {}
     files[f"include/{net}.h"] = render(
@@ -271,7 +290,8 @@ def model_glue(plan: Plan, net: str, provenance: Provenance) -> str:
             "NET": net.upper(),
             "origin": provenance.lines,
             "streamed": bool(writer.streamed),
-            "inputs": [writer.io(plan.graph.tensors[n], const=False) for n in plan.graph.inputs],
-            "outputs": [writer.io(plan.graph.tensors[n], const=True) for n in plan.graph.outputs],
+            "inputs": [writer.io(plan.graph.tensors[n], const=False) for n in plan.graph.inference_inputs],
+            "outputs": [writer.io(plan.graph.tensors[n], const=True) for n in plan.graph.inference_outputs],
+            "training": writer.training(),
         },
     )

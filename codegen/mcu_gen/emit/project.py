@@ -104,7 +104,7 @@ def smoke_sample(graph: Graph) -> tuple[dict[str, np.ndarray], dict[str, np.ndar
     """A fixed pseudo-random sample and what the graph computes from it: the content of the project's own test."""
     rng = np.random.default_rng(0)
     x: dict[str, np.ndarray] = {}
-    for name in graph.inputs:
+    for name in graph.inference_inputs:
         t = graph.tensors[name]
         if t.dtype.is_float:
             x[name] = rng.uniform(-1, 1, t.shape).astype(t.dtype.numpy)
@@ -139,8 +139,8 @@ def project_files(plan: Plan, provenance: Provenance, options: ProjectOptions) -
             stack_bytes=plan.stack_bytes,
             max_ram=plan.max_ram,
             arena_bytes=plan.arena_bytes,
-            test_inputs=[x[n] for n in plan.graph.inputs],
-            test_outputs=[y[n] for n in plan.graph.outputs],
+            test_inputs=[x[n] for n in plan.graph.inference_inputs],
+            test_outputs=[y[n] for n in plan.graph.inference_outputs],
         )
     )
     files["README.md"] = render(
@@ -163,8 +163,8 @@ def project_json(plan: Plan, provenance: Provenance, options: ProjectOptions, ne
         "board": plan.target.name,
         "manifest": plan.target.manifest,
         "options": dict(options.options),
-        "inputs": [_tensor_data(plan.graph, n) for n in plan.graph.inputs],
-        "outputs": [_tensor_data(plan.graph, n) for n in plan.graph.outputs],
+        "inputs": [_tensor_data(plan.graph, n) for n in plan.graph.inference_inputs],
+        "outputs": [_tensor_data(plan.graph, n) for n in plan.graph.inference_outputs],
         "layers": layer_data(plan),
         "plan": plan_document(plan),
     }

@@ -2,7 +2,7 @@
 
 from mcu_gen.graph.dtype import DType
 from mcu_gen.graph.executor import Executor
-from mcu_gen.graph.ir import Graph, Node, Op, QuantParams, Tensor
+from mcu_gen.graph.ir import Graph, Node, Op, QuantParams, Tensor, Training
 from mcu_gen.graph.operator import Constraint, Operator, TensorType, Verdict, check, operator, operators, register
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "QuantParams",
     "Tensor",
     "TensorType",
+    "Training",
     "Verdict",
     "check",
     "operator",

@@ -19,19 +19,21 @@ class Executor:
         self.reset()
 
     def reset(self) -> None:
-        """Gives every variable its initial value (the zero point, which is the real number 0)."""
+        """Gives every variable its initial value (the zero point, which is the real number 0, where it has none)."""
         for t in self.graph.variables():
-            self.state[t.name] = np.full(t.shape, t.zp, t.dtype.numpy)
+            self.state[t.name] = np.full(t.shape, t.zp, t.dtype.numpy) if t.initial is None else t.initial.copy()
 
     def run(self, inputs: Mapping[str, np.ndarray], *, keep: bool = False) -> dict[str, np.ndarray]:
-        """One inference.
+        """One inference; a training step where the graph has one and ``inputs`` hold its label.
 
         Args:
             inputs: an array of the tensor's shape and dtype per graph input.
             keep: return every tensor and not the outputs alone.
         """
+        training = self.graph.training
+        step = training is not None and training.label in inputs
         values: dict[str, np.ndarray] = dict(self.state)
-        for name in self.graph.inputs:
+        for name in self.graph.inputs if step else self.graph.inference_inputs:
             t = self.graph.tensors[name]
             x = inputs[name]
             if x.shape != t.shape or x.dtype != t.dtype.numpy:
@@ -41,6 +43,8 @@ class Executor:
             if t.data is not None:
                 values[t.name] = t.data
         for node in self.graph.nodes():
+            if training is not None and not step and node.name == training.first:
+                break
             args = [None if t is None else values[t.name] for t in node.inputs]
             results = operator(node.type).evaluate(node, args)
             for t, r in zip(node.outputs, results, strict=True):
@@ -51,4 +55,4 @@ class Executor:
             self.state[name] = values[name]
         if keep:
             return values
-        return {n: values[n] for n in self.graph.outputs}
+        return {n: values[n] for n in (self.graph.outputs if step else self.graph.inference_outputs)}

@@ -60,7 +60,10 @@ class QuantParams:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A named value.  ``data`` is set for constants, ``variable`` for state kept between inferences."""
+    """A named value.  ``data`` is set for constants, ``variable`` for state kept between inferences.
+
+    ``initial`` is what a variable holds after a reset; without it that is the zero point, the real number 0.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -68,6 +71,7 @@ class Tensor:
     quant: QuantParams | None = None
     data: np.ndarray | None = None
     variable: bool = False
+    initial: np.ndarray | None = None
 
     @property
     def is_constant(self) -> bool:
@@ -168,6 +172,28 @@ class Node:
         return str(self.op.attrs[name])
 
 
+@dataclass(frozen=True)
+class Training:
+    """What a graph that trains itself adds to an inference: the rest of a training step, and its tensors.
+
+    The operators before ``first`` are the inference.  A training step runs all of them; it reads one more graph input,
+    ``label``, and writes two more graph outputs, ``loss`` and ``skipped``.
+    """
+
+    #: the first operator that is not part of the inference
+    first: str
+    #: graph input: int32 class numbers, or float32 targets in the shape of the output
+    label: str
+    #: graph output, float32 [1]: the loss before the update
+    loss: str
+    #: graph output, int32 [1]: 0 where every update was applied
+    skipped: str
+    #: variable, float32 [1]: the learning rate
+    rate: str
+    #: variables that the updates write, in the order of the layers
+    trained: tuple[str, ...]
+
+
 class Graph:
     """Operators in execution order, the tensors they name, the inputs and the outputs.
 
@@ -186,6 +212,8 @@ class Graph:
         self.warnings: list[str] = []
         #: SHA-256 of the model file, "" for a graph that came from none.
         self.sha256 = ""
+        #: Set where the graph holds a training step as well.
+        self.training: Training | None = None
 
     def copy(self) -> Graph:
         other = Graph(self.name)
@@ -196,7 +224,19 @@ class Graph:
         other.aliases = dict(self.aliases)
         other.warnings = list(self.warnings)
         other.sha256 = self.sha256
+        other.training = self.training
         return other
+
+    @property
+    def inference_inputs(self) -> list[str]:
+        """Graph inputs without the label of a training step."""
+        return [n for n in self.inputs if self.training is None or n != self.training.label]
+
+    @property
+    def inference_outputs(self) -> list[str]:
+        """Graph outputs without those of a training step."""
+        extra = () if self.training is None else (self.training.loss, self.training.skipped)
+        return [n for n in self.outputs if n not in extra]
 
     def add_tensor(self, tensor: Tensor) -> Tensor:
         assert tensor.name not in self.tensors, f"tensor {tensor.name} exists"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node, Tensor
-from mcu_gen.kernels.contract import Array, CFloat, Tiling, Value
+from mcu_gen.kernels.contract import Array, CFloat, In, Tiling, Value
 from mcu_gen.ops import spatial, weights
 from mcu_gen.ops.fixed_point import reduced_multiplier
 
@@ -84,10 +84,17 @@ def bounds_fields(node: Node) -> dict[str, Value]:
     return {"low": CFloat(low), "high": CFloat(high)}
 
 
-def bias_field(node: Node) -> Array | None:
-    """The bias as it is in the model."""
+def bias_field(node: Node) -> Array | In | None:
+    """The bias as it is in the model, or where it is a variable."""
+    if node.has_input(2) and node.input(2).variable:
+        return In(2)
     bias = weights.bias_of(node)
     return None if bias is None else Array(bias, "bias")
+
+
+def weights_field(node: Node) -> Array | In:
+    """The weights as they are in the model, or where they are a variable."""
+    return In(1) if node.input(1).variable else Array(constant(node.input(1)), "weights")
 
 
 def raster_lead(first_read: np.ndarray, write_bytes: int) -> int:

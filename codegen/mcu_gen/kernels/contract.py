@@ -33,15 +33,18 @@ class CFloat:
     value: float
 
 
-#: Value of a field of a kernel's parameter struct: an integer, a float, an array in flash, or NULL.
-Value = int | CFloat | Array | None
-
-
 @dataclass(frozen=True)
 class In:
-    """Argument: pointer to input ``index`` (an activation in the arena, or a constant in flash)."""
+    """Argument: pointer to input ``index`` (an activation in the arena, or a constant in flash).
+
+    As a field of a parameter struct: the address of a variable tensor, which is the same in every inference.
+    """
 
     index: int
+
+
+#: Value of a field of a kernel's parameter struct: an integer, a float, an array in flash, an input, or NULL.
+Value = int | CFloat | Array | In | None
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from mcu_gen.kernels.common import (
     WINDOW,
     bias_field,
     bounds_fields,
-    constant,
     dilation_fields,
     scaling_fields,
+    weights_field,
     window_fields,
     window_overlap,
 )
-from mcu_gen.kernels.contract import Array, Call, Kernel, Tiling, Value, kernel
+from mcu_gen.kernels.contract import Call, Kernel, Tiling, Value, kernel
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
 
@@ -54,7 +54,7 @@ class _Convolution(Kernel):
             "filter_c": depth,
             "group_c": channels // (node.x.shape[3] // depth),
             "out_c": channels,
-            "weights": Array(constant(node.input(1)), "weights"),
+            "weights": weights_field(node),
         }
         return window_fields(node) | dilation_fields(node) | own
 
@@ -70,7 +70,7 @@ class _Depthwise(_Convolution):
         own: dict[str, Value] = {
             "depth_multiplier": node.y.shape[3] // node.x.shape[3],
             "out_c": node.y.shape[3],
-            "weights": Array(constant(node.input(1)), "weights"),
+            "weights": weights_field(node),
         }
         return window_fields(node) | dilation_fields(node) | own
 

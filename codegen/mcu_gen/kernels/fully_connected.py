@@ -7,7 +7,15 @@ import math
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import MAX_ELEMENTS, bias_field, bounds_fields, constant, folded_bias, raster_lead
+from mcu_gen.kernels.common import (
+    MAX_ELEMENTS,
+    bias_field,
+    bounds_fields,
+    constant,
+    folded_bias,
+    raster_lead,
+    weights_field,
+)
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
 from mcu_gen.ops import weights
 from mcu_gen.ops.fully_connected import weights_zero_point
@@ -110,15 +118,19 @@ class FullyConnectedF32(_FullyConnected):
     name = "fully_connected_f32"
     dtype = DType.FLOAT32
 
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 3 * node.x.elements * node.input(1).shape[0] + 15 * node.y.elements
+
     def call(self, node: Node, target: Target) -> Call:
         del target
-        w = constant(node.input(1))
+        channels, depth = node.input(1).shape
         return Call(
             {
-                "rows": node.x.elements // w.shape[1],
-                "depth": w.shape[1],
-                "channels": w.shape[0],
-                "weights": Array(w, "weights"),
+                "rows": node.x.elements // depth,
+                "depth": depth,
+                "channels": channels,
+                "weights": weights_field(node),
                 "bias": bias_field(node),
             }
             | bounds_fields(node)

@@ -71,9 +71,8 @@ def finish(acc: np.ndarray, node: Node) -> np.ndarray:
     return clamped
 
 
-def finish_f32(acc: np.ndarray, node: Node) -> np.ndarray:
+def finish_f32(acc: np.ndarray, node: Node, bias: np.ndarray | None) -> np.ndarray:
     """Bias and activation of a float convolution: float64 sums -> float32."""
-    bias = weights.bias_of(node)
     low, high = weights.output_bounds(node)
     clamped: np.ndarray = np.clip(acc if bias is None else acc + bias, low, high).astype(np.float32)
     return clamped
@@ -120,7 +119,7 @@ class Conv2D(Operator):
         assert x is not None
         assert w is not None
         if node.x.dtype is DType.FLOAT32:
-            return [finish_f32(accumulate(x, w, node), node)]
+            return [finish_f32(accumulate(x, w, node), node, weights.bias_value(inputs))]
         return [finish(accumulate(x.astype(np.int64) - node.x.zp, w, node).astype(np.int64), node)]
 
     def macs(self, node: Node) -> int:

@@ -87,7 +87,7 @@ class DepthwiseConv2D(Operator):
         assert x is not None
         assert w is not None
         if node.x.dtype is DType.FLOAT32:
-            return [finish_f32(accumulate(x, w, node), node)]
+            return [finish_f32(accumulate(x, w, node), node, weights.bias_value(inputs))]
         return [finish(accumulate(x.astype(np.int64) - node.x.zp, w, node).astype(np.int64), node)]
 
     def macs(self, node: Node) -> int:

@@ -109,7 +109,7 @@ class FullyConnected(Operator):
         assert w is not None
         rows = x.reshape(-1, w.shape[1])
         if node.x.dtype is DType.FLOAT32:
-            bias = weights.bias_of(node)
+            bias = weights.bias_value(inputs)
             y = rows.astype(np.float64) @ w.astype(np.float64).T
             y = y if bias is None else y + bias
             return [np.clip(y, *weights.output_bounds(node)).astype(np.float32).reshape(node.y.shape)]

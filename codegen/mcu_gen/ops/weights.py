@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,8 +115,13 @@ def factor_is_in_range(node: Node) -> Verdict:
 
 
 def bias_of(node: Node) -> np.ndarray | None:
-    """The bias of input 2, or None."""
+    """The constant bias of input 2, or None."""
     return node.input(2).data if node.has_input(2) else None
+
+
+def bias_value(inputs: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """The bias among the values of a node's inputs, a constant or a variable; None where it is absent."""
+    return inputs[2] if len(inputs) > 2 else None
 
 
 def weight_scales(weights: Tensor, channels: int) -> list[float]:

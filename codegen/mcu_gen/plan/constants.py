@@ -43,4 +43,6 @@ def constant_bytes(graph: Graph, steps: Iterable[Step], target: Target) -> int:
     for tensor in graph.tensors.values():
         if tensor.data is not None and (tensor.variable or tensor.name in graph.outputs):
             arrays[array_key(tensor.data)] = tensor.data.nbytes
+        if tensor.initial is not None:
+            arrays[array_key(tensor.initial)] = tensor.initial.nbytes
     return sum(arrays.values())

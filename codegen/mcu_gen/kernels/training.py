@@ -1,0 +1,149 @@
+"""Kernels of a training step in float32: losses, gradients of fully connected layers and activations, updates.
+
+Additions are in a fixed order and products are added with one rounding, so every core with FMA gives the host's bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import weights_field
+from mcu_gen.kernels.contract import Call, CFloat, In, Kernel, Out, kernel
+from mcu_gen.ops.fixed_point import activation_bounds_f32
+from mcu_gen.targets import Target
+
+
+class Float32(Kernel):
+    """A kernel whose first input is float32."""
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        del target
+        return None if node.x.dtype is DType.FLOAT32 else f"input is {node.x.dtype.value}"
+
+
+@kernel
+class FullyConnectedGradInputF32(Float32):
+    """Four elements of a row at a time, channels in order."""
+
+    name = "fully_connected_grad_input_f32"
+    ops = ("fully_connected_grad_input",)
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 3 * node.x.elements * node.input(1).shape[1] + 10 * node.y.elements
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        channels, depth = node.input(1).shape
+        rows = node.x.elements // channels
+        return Call({"rows": rows, "channels": channels, "depth": depth, "weights": weights_field(node)})
+
+
+class Update(Float32):
+    """Writes a variable; the count of updates left out is kept in place."""
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        del target
+        return {(len(node.inputs) - 1, 1): 0}
+
+
+@kernel
+class FullyConnectedUpdateF32(Update):
+    """Gradient and update of two rows of weights at a time."""
+
+    name = "fully_connected_update_f32"
+    ops = ("fully_connected_update",)
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 4 * node.x.elements * node.input(2).shape[1] + 6 * (node.x.elements + node.input(1).elements)
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        channels, depth = node.input(2).shape
+        return Call(
+            {"rows": node.x.elements // channels, "channels": channels, "depth": depth},
+            (In(0), In(1), In(3), In(4), Out(0), Out(1)),
+        )
+
+
+@kernel
+class BiasUpdateF32(Update):
+    """Channel by channel, rows in order."""
+
+    name = "bias_update_f32"
+    ops = ("bias_update",)
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 10 * node.x.elements + 8 * node.input(1).elements
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        channels = node.input(1).elements
+        return Call({"rows": node.x.elements // channels, "channels": channels}, (In(0), In(2), In(3), Out(0), Out(1)))
+
+
+@kernel
+class ClampGradF32(Float32):
+    """Element by element."""
+
+    name = "clamp_grad_f32"
+    ops = ("clamp_grad",)
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        del node, target
+        return {(0, 0): 0, (1, 0): 0}
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 10 * node.y.elements
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        low, high = activation_bounds_f32(node.str_attr("activation"))
+        return Call({"elements": node.y.elements, "low": CFloat(low), "high": CFloat(high)}, (In(0), In(1), Out(0)))
+
+
+@kernel
+class SoftmaxCrossEntropyF32(Float32):
+    """Row by row; the logits of a row are read before its gradient is written."""
+
+    name = "softmax_cross_entropy_f32"
+    ops = ("softmax_cross_entropy",)
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        del node, target
+        return {(0, 1): 0}
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 35 * node.x.elements + 100
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        classes = node.x.shape[-1]
+        fields = {"rows": node.x.elements // classes, "classes": classes}
+        return Call(fields, (In(0), In(1), In(2), Out(0), Out(1), Out(2)))
+
+
+@kernel
+class MeanSquaredErrorF32(Float32):
+    """Element by element."""
+
+    name = "mean_squared_error_f32"
+    ops = ("mean_squared_error",)
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        del node, target
+        return {(1, 1): 0}
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 12 * node.x.elements + 30
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        factor = CFloat(float(np.float32(2.0 / node.x.elements)))
+        return Call({"elements": node.x.elements, "factor": factor}, (In(0), In(1), Out(0), Out(1), Out(2)))
