@@ -198,6 +198,118 @@ static inline void mg_dsp_column_s8(int16_t *column, const int8_t *x, int32_t n)
     }
 }
 
+/* Two taps of four channels. */
+#define MG_DSP_TAPS_4                                                                                                  \
+    "ldrd r7, r8, [r2], #8\n\t"                                                                                        \
+    "ldr r7, [r1, r7]\n\t"                                                                                             \
+    "ldr r8, [r1, r8]\n\t"                                                                                             \
+    "ldrd r10, r11, [r0], #8\n\t"                                                                                      \
+    "pkhbt r9, r7, r8, lsl #16\n\t"                                                                                    \
+    "pkhtb r8, r8, r7, asr #16\n\t"                                                                                    \
+    "sxtb16 r7, r9\n\t"                                                                                                \
+    "sxtb16 r12, r10\n\t"                                                                                              \
+    "smlad r3, r7, r12, r3\n\t"                                                                                        \
+    "sxtb16 r9, r9, ror #8\n\t"                                                                                        \
+    "sxtb16 r10, r10, ror #8\n\t"                                                                                      \
+    "smlad r4, r9, r10, r4\n\t"                                                                                        \
+    "sxtb16 r7, r8\n\t"                                                                                                \
+    "sxtb16 r12, r11\n\t"                                                                                              \
+    "smlad r5, r7, r12, r5\n\t"                                                                                        \
+    "sxtb16 r8, r8, ror #8\n\t"                                                                                        \
+    "sxtb16 r11, r11, ror #8\n\t"                                                                                      \
+    "smlad r6, r8, r11, r6\n\t"
+
+__attribute__((noinline, unused)) static void mg_dsp_depthwise_s8_4(mg_depthwise_s8 *d) {
+    register mg_depthwise_s8 *r0 __asm__("r0") = d;
+    /* r0 stream, r1 x, r2 offsets, r3-r6 sums, r7-r9 and r12 numbers, r10 r11 weights, lr end of the paired offsets; on the
+     * stack d, where to enter the loop, where to go behind it, the offsets, their end, and the end of the stream. */
+    __asm__ volatile(
+        ".syntax unified\n\t"
+        "push {r4-r11, lr}\n\t"
+        "ldr r1, [r0, #12]\n\t"
+        "ldr r4, [r0, #16]\n\t"
+        "ldr r5, [r0, #20]\n\t"
+        "ldr r6, [r0, #24]\n\t"
+        "ldr r7, [r0, #8]\n\t"
+        "add r8, r5, #9\n\t"
+        "mul r8, r8, r6\n\t"
+        "add r6, r7, r8, lsl #2\n\t" /* end of the stream */
+        "adr.w r3, 24f\n\t"
+        "lsrs r2, r5, #1\n\t" /* odd: C */
+        "bcs 11f\n\t"
+        "adr.w r3, 25f\n"
+        "11:\n\t"
+        "add r5, r4, r2, lsl #3\n\t" /* end of the paired offsets */
+        "mov r8, r3\n\t"
+        "cbz r2, 12f\n\t"
+        "adr.w r8, 20f\n\t"
+        "ands r2, r2, #3\n\t"
+        "beq 12f\n\t"
+        "adr.w r8, 21f\n\t"
+        "cmp r2, #2\n\t"
+        "bhi 12f\n\t"
+        "adr.w r8, 22f\n\t"
+        "beq 12f\n\t"
+        "adr.w r8, 23f\n"
+        "12:\n\t"
+        "orr r2, r8, #1\n\t"
+        "orr r3, r3, #1\n\t"
+        "push {r0, r2, r3, r4, r5, r6}\n\t"
+        "mov r0, r7\n"
+        "13:\n\t"
+        "ldr r2, [sp, #12]\n\t"
+        "ldr lr, [sp, #16]\n\t"
+        "ldm r0!, {r3, r4, r5, r6}\n\t"
+        "ldr pc, [sp, #4]\n"
+        "20:\n\t" MG_DSP_TAPS_4
+        "21:\n\t" MG_DSP_TAPS_4
+        "22:\n\t" MG_DSP_TAPS_4
+        "23:\n\t" MG_DSP_TAPS_4
+        "cmp r2, lr\n\t"
+        "bne 20b\n\t"
+        "ldr pc, [sp, #8]\n"
+        "24:\n\t"
+        "ldr r7, [r2]\n\t"
+        "ldr r7, [r1, r7]\n\t"
+        "ldr r10, [r0], #4\n\t"
+        "sxtb16 r8, r7\n\t"
+        "sxtb16 r9, r7, ror #8\n\t"
+        "sxtb16 r11, r10\n\t"
+        "sxtb16 r12, r10, ror #8\n\t"
+        "smlabb r3, r8, r11, r3\n\t"
+        "smlabb r4, r9, r12, r4\n\t"
+        "smlatt r5, r8, r11, r5\n\t"
+        "smlatt r6, r9, r12, r6\n"
+        "25:\n\t"
+        "ldr r12, [sp]\n\t"
+        "ldm r0!, {r7, r8, r9, r10, r11}\n\t"
+        "ldrd r2, lr, [r12]\n\t" /* y, zp2 */
+        "add r1, r1, #4\n\t"
+        MG_DSP_REQUANT_S8("r3", "r12", "r7", "r11", "lr")
+        "strb r12, [r2], #1\n\t"
+        "lsr r11, r11, #8\n\t"
+        MG_DSP_REQUANT_S8("r4", "r12", "r8", "r11", "lr")
+        "strb r12, [r2], #1\n\t"
+        "lsr r11, r11, #8\n\t"
+        MG_DSP_REQUANT_S8("r5", "r12", "r9", "r11", "lr")
+        "strb r12, [r2], #1\n\t"
+        "lsr r11, r11, #8\n\t"
+        MG_DSP_REQUANT_S8("r6", "r12", "r10", "r11", "lr")
+        "strb r12, [r2], #1\n\t"
+        "ldr r12, [sp]\n\t"
+        "ldr lr, [sp, #20]\n\t"
+        "str r2, [r12]\n\t"
+        "cmp r0, lr\n\t"
+        "bne 13b\n\t"
+        "str r0, [r12, #8]\n\t"
+        "str r1, [r12, #12]\n\t"
+        "add sp, sp, #24\n\t"
+        "pop {r4-r11, lr}\n\t"
+        : "+r"(r0)
+        :
+        : "r1", "r2", "r3", "r12", "cc", "memory");
+}
+
 /* Word by word; the empty assembly keeps compilers from making calls of memset and memcpy, which may go byte by byte. */
 static inline void mg_dsp_fill_s8(int8_t *to, int8_t value, int32_t n) {
     const uint32_t word = (uint32_t)(uint8_t)value * 0x01010101u;
@@ -235,6 +347,7 @@ static inline void mg_dsp_copy_s8(int8_t *to, const int8_t *from, int32_t n) {
 
 #define mg_fill_s8      mg_dsp_fill_s8
 #define mg_copy_s8      mg_dsp_copy_s8
+#define mg_depthwise_s8_4 mg_dsp_depthwise_s8_4
 #define mg_block_s8_2x3 mg_dsp_block_s8_2x3
 #define mg_column_s8    mg_dsp_column_s8
 #define mg_columns_s8   mg_dsp_columns_s8

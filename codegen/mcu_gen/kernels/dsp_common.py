@@ -7,7 +7,7 @@ import numpy as np
 from mcu_gen.graph import Node
 from mcu_gen.kernels.common import constant, folded_bias
 from mcu_gen.kernels.contract import Value
-from mcu_gen.ops import weights
+from mcu_gen.ops import spatial, weights
 
 #: Sums that are doubled before their multiplication stay below this.
 LIMIT = 1 << 30
@@ -98,3 +98,9 @@ def lead(first_read: np.ndarray, ends: np.ndarray) -> int:
         return 0
     needed = np.minimum.accumulate(first_read[:0:-1])[::-1]
     return max(0, int((ends[:-1] - needed).max()))
+
+
+def inside(axis: spatial.Axis) -> int:
+    """Outputs whose windows do not reach into the padding."""
+    origin = axis.origins()
+    return int(((origin >= 0) & (origin + axis.extent <= axis.size)).sum())

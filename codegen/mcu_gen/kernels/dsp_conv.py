@@ -11,7 +11,7 @@ import numpy as np
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import MAX_ELEMENTS, WINDOW, dilation_fields, raster_lead, window_fields, window_starts
 from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, Value, kernel
-from mcu_gen.kernels.dsp_common import filter_rows, needs_clamp, not_exact, output_fields, pair_stream
+from mcu_gen.kernels.dsp_common import filter_rows, inside, needs_clamp, not_exact, output_fields, pair_stream
 from mcu_gen.ops import spatial
 from mcu_gen.targets import Target
 
@@ -108,12 +108,12 @@ class Conv2DS8Dsp(_Blocks):
         del target
         h, w = spatial.geometry(node)
         pixels = node.y.elements // node.y.shape[3]
-        inside = pixels if not gathers(node) else 0
+        whole = pixels if not gathers(node) else 0
         if run_bytes(node) % 4 == 0 and w.dilation == 1:
-            inside = node.x.shape[0] * _inside(h) * _inside(w)
+            whole = node.x.shape[0] * inside(h) * inside(w)
         direct = h.taps * (13 * (run_bytes(node) // 4) + 12) // PIXELS + 20
         gathered = h.taps * (25 + run_bytes(node)) + 7 * depth_of(node) // 4 + 40
-        return self.block_cost(node) + inside * direct + (pixels - inside) * gathered + 20 * pixels
+        return self.block_cost(node) + whole * direct + (pixels - whole) * gathered + 20 * pixels
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -141,10 +141,4 @@ def run_bytes(node: Node) -> int:
 def gathers(node: Node) -> bool:
     """Whether some window is not read in whole words where it lies."""
     h, w = spatial.geometry(node)
-    return run_bytes(node) % 4 != 0 or w.dilation != 1 or _inside(h) < h.out or _inside(w) < w.out
-
-
-def _inside(axis: spatial.Axis) -> int:
-    """Outputs whose windows do not reach into the padding."""
-    origin = axis.origins()
-    return int(((origin >= 0) & (origin + axis.extent <= axis.size)).sum())
+    return run_bytes(node) % 4 != 0 or w.dilation != 1 or inside(h) < h.out or inside(w) < w.out
