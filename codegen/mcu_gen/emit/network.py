@@ -250,7 +250,7 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         | {
             "steps": steps,
             "segments": segments,
-            "copies": any(t.halo_bytes for s in plan.segments for t in s.tensors.values()),
+            "copies": any(t.halo_bytes or t.side_bytes for s in plan.segments for t in s.tensors.values()),
             "variables": writer.variables(),
             "max_ranges": max((len(s["ranges"]) for s in steps), default=1),
         },
