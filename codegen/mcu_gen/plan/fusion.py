@@ -21,7 +21,7 @@ from mcu_gen.plan.segment import STATE_BYTES, Cut, Family, Option
 from mcu_gen.plan.stretch import Stretch
 
 #: Columns of tiles that are tried.
-SPLITS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
+SPLITS = (1, 2, 3, 4, 6, 8, 12, 16)
 
 #: Price of an edge or path: multiply-accumulates done twice, bytes copied, segments.
 Price = tuple[int, int, int]
@@ -35,7 +35,11 @@ def sizes(extent: int) -> list[int]:
 
 
 def cuts(end: End) -> Iterator[tuple[Cut, RowSchedule | RowTiles, ColumnSchedule | Columns]]:
-    """The candidates for the segments that end at an operator."""
+    """The candidates for the segments that end at an operator.
+
+    Line buffers with tiles of the whole width, with columns kept, and with columns computed again; and patches that
+    compute everything again.
+    """
     height, width = end.height, end.width
     # a sum of floats depends on the order of its terms, which rows keep and tiles do not
     site = end.stretch.sites[end.last]
@@ -52,10 +56,12 @@ def cuts(end: End) -> Iterator[tuple[Cut, RowSchedule | RowTiles, ColumnSchedule
     spread = sorted({1 << k for k in range(finest.bit_length())} | {finest})
     schedules = [(1, phases) for phases in spread] + [(h, 1) for h in sizes(height) if h > 1]
     rows: list[tuple[int, int, RowSchedule | RowTiles]] = [(h, p, RowSchedule(end, h, p)) for h, p in schedules]
-    rows += [(h, 1, RowTiles(end, h)) for h in dict.fromkeys((*sizes(height), height))]
+    patches = [h for h in sizes(height) if h & (h - 1) == 0]
+    rows += [(h, 1, RowTiles(end, h)) for h in dict.fromkeys((*patches, height))]
     for tile_h, phases, plan in rows:
         for (tile_w, _), across in columns.items():
-            yield Cut(tile_h, tile_w, phases, plan.keep, across.keep), plan, across
+            if plan.keep or not across.keep:
+                yield Cut(tile_h, tile_w, phases, plan.keep, across.keep), plan, across
 
 
 @dataclass(frozen=True)

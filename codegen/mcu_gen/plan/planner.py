@@ -91,13 +91,13 @@ def make_plan(
         )  # fmt: skip
     allowed = [kind for kinds in modes for kind in kinds]
     if max_mac_overhead is not None and max_ram is None:
-        layout = chooser.least_ram(allowed, max_mac_overhead * whole.base_macs / 100)
+        layout = chooser.least_ram(allowed, round(max_mac_overhead * whole.base_macs / 100))
         return _checked(plan(layout) if layout is not None else whole)
     arena = (limit if limit is not None else whole.ram_bytes) - target.stack_bytes
     for kinds in modes:
         layout = chooser.fewest_macs(kinds, arena) if arena > 0 else None
         if layout is not None:
-            within = None if max_mac_overhead is None else max_mac_overhead * whole.base_macs / 100
+            within = None if max_mac_overhead is None else round(max_mac_overhead * whole.base_macs / 100)
             if within is not None and layout.extra_macs > within:
                 raise _too_slow(plan(layout), max_mac_overhead, chooser.least_ram(allowed, within), target)
             return _checked(plan(layout))
