@@ -20,7 +20,7 @@ from support.fused import Run, cut_at_random, layer_wise, run_on_host
 BATCH = 6
 
 seeds = st.lists(st.integers(0, 1 << 30), min_size=BATCH, max_size=BATCH, unique=True)
-#: A failure names the seeds, and every network on its own is small: no need to compile hundreds of programs to shrink it.
+#: A failure names its seed, and every network is small: there is no need to compile hundreds of programs to shrink it.
 quiet = {"deadline": None, "phases": [Phase.generate], "suppress_health_check": list(HealthCheck)}
 
 

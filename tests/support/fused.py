@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 import mcu_gen.ops  # noqa: F401  registers the operators
+from fusion.networks import Network
 from mcu_gen.emit.network import network_files
-from mcu_gen.graph import Graph
+from mcu_gen.graph import DType, Graph
 from mcu_gen.kernels import select
 from mcu_gen.plan.assemble import assemble
 from mcu_gen.plan.axes import End
@@ -161,8 +162,7 @@ def run_on_host(folder: Path, runs: Sequence[Run]) -> list[list[list[np.ndarray]
     assert not messages, messages[0]
     declarations, calls = [], []
     for run in runs:
-        headers = f'#include "{run.net}/include/{run.net}.h"'
-        declarations.append(headers)
+        declarations.append(f'#include "{run.net}/include/{run.net}.h"')
         calls.append(f'    fprintf(stderr, "@{run.net}\\n");\n    {run.net}_reset();')
         calls += [f"    if (status == 0) status = run_{run.net}(in, out);"] * len(run.samples)
     text = _MAIN.format(
@@ -178,7 +178,7 @@ def run_on_host(folder: Path, runs: Sequence[Run]) -> list[list[list[np.ndarray]
         [str(program), "in.bin", "out.bin"], capture_output=True, text=True, timeout=RUN_S, cwd=folder,
         env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
     )  # fmt: skip
-    assert done.returncode == 0, f"status {done.returncode}: {done.stderr[-1500:]}"
+    assert done.returncode == 0, f"status {done.returncode}: {done.stderr[done.stderr.rindex('@') :][:1500]}"
     return _outputs(runs, (folder / "out.bin").read_bytes())
 
 
@@ -196,3 +196,38 @@ def _outputs(runs: Sequence[Run], data: bytes) -> list[list[list[np.ndarray]]]:
         found.append(per_run)
     assert at == len(data)
     return found
+
+
+def residual_network(dtype: str = "int8") -> Graph:
+    """Odd sizes, asymmetric paddings, residual additions, branches with different strides, a pool."""
+    n = Network(DType(dtype), seed=5, name="residual")
+    x = n.window("conv2d", n.input("image", 37, 29, 3), 8, kh=5, kw=4, sh=2, sw=1)
+    y = n.conv(n.depthwise(n.conv(x, 24), 3), 8)
+    x = n.add(x, n.depthwise(y, 5))
+    x = n.add(n.conv(x, 12, 1, 2), n.conv(n.depthwise(x, 3, 2), 12))
+    x = n.window("max_pool2d", x, kh=3, kw=2, sh=2, sw=2)
+    return n.outputs(n.conv(x, 6))
+
+
+#: Ways to cut a segment: rows kept at full width, several columns of tiles, everything recomputed, the input streamed.
+FORMS = ("rows", "tiles", "patches", "streamed", "streamed tiles")
+
+
+def forced(graph: Graph, target: Target, form: str) -> Plan:
+    """A plan whose first segment begins at the first operator and is cut as ``form`` says, in tiles of odd sizes."""
+    prog = program(graph, [select(node, target) for node in graph.nodes()], target)
+    stretch = Stretch(graph, prog, target, range(len(prog.tasks)))
+    stream = form.startswith("streamed")
+    for last in reversed(range(len(stretch))):
+        end = End.at(stretch, last)
+        for cut, rows, columns in cuts(end) if end.first <= last else ():
+            wide = columns.count > 1
+            if cut.keep == (form == "patches") or wide != (form in ("tiles", "patches", "streamed tiles")):
+                continue
+            if rows.count < 3 or (wide and columns.count < 3):
+                continue
+            family = Family(end, cut, rows, columns)
+            for option in family.options(stream=stream, whole=not stream, ceiling=_NO_LIMIT):
+                if option.first == 0 and (option.streamed is not None) == stream:
+                    return _plan(graph, target, prog, assemble(stretch, [(family, option)]), None)
+    raise AssertionError(f"no segment of {graph.name} can be cut into {form}")
