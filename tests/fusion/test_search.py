@@ -62,9 +62,9 @@ def test_no_choice_is_better(seed: int, kind: str, monkeypatch: pytest.MonkeyPat
     """For every limit that makes a difference no segmentation costs less, and for every budget none is smaller."""
     monkeypatch.setattr(fusion_module, "SPLITS", (1, 2))
     monkeypatch.setattr(fusion_module, "sizes", lambda extent: [s for s in (1, 2) if s < extent] or [1])
-    stretch = stretch_of(random_network(seed, 4))
+    stretch = stretch_of(random_network(seed, 3))
     points = set()
-    for choice in itertools.islice(every_choice(stretch, kind), 4000):
+    for choice in every_choice(stretch, kind):
         layout = assemble(stretch, choice)
         points.add((layout.placement.arena_bytes, layout.extra_macs))
     chooser = Chooser([stretch])
