@@ -9,6 +9,8 @@
 
 /* A device register of 32 bits. */
 #define HAL_REG(address) (*(volatile uint32_t *)(uintptr_t)(address))
+/* A device register of 16 bits. */
+#define HAL_REG16(address) (*(volatile uint16_t *)(uintptr_t)(address))
 /* A device register of 8 bits. */
 #define HAL_REG8(address) (*(volatile uint8_t *)(uintptr_t)(address))
 

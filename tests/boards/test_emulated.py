@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from mcu_gen.build import build_project
 from mcu_gen.errors import ToolMissingError
-from mcu_gen.targets import Target, list_targets
+from mcu_gen.targets import Target, list_targets, load_target
 from support.sample_firmware import ARENA, write_sample
 
 CASES = [(t, kind) for t in list_targets() if "qemu" in t.emulators for kind in t.settings["toolchains"]["order"]]
@@ -79,6 +81,35 @@ def test_a_cpu_fault_ends_the_program(target: Target, tmp_path: Path) -> None:
     done = emulate(target, built.elf)
     assert done.returncode == 70
     assert "CPU fault at pc 0x" in done.stdout + done.stderr
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("toolchain", ["gcc", "clang"])
+def test_hifive1_starts_in_an_emulator(toolchain: str, tmp_path: Path) -> None:
+    """QEMU knows this board's chip: memory map, clock, pins and serial line work there as on the board."""
+    target = load_target("hifive1_revb")
+    try:
+        built = build_project(write_sample(tmp_path / "p", target), toolchain=toolchain)
+    except ToolMissingError as missing:
+        pytest.skip(str(missing))
+    machine = ["qemu-system-riscv32", "-M", "sifive_e,revb=true", "-display", "none", "-monitor", "none"]
+    if shutil.which(machine[0]) is None:
+        pytest.skip(f"{machine[0]} is not installed")
+    with subprocess.Popen(
+        [*machine, "-serial", "stdio", "-kernel", str(built.elf)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as qemu:
+        clock = threading.Timer(60, qemu.kill)  # the program halts at its end, the emulator does not
+        clock.start()
+        assert qemu.stdout is not None
+        records = [next(qemu.stdout, "").split() for _ in range(5)]
+        qemu.kill()
+        clock.cancel()
+    assert [r[0] for r in records] == ["L", "L", "H", "S", "S"]
+    stacks = [[int(v) for v in r[1:]] for r in records if r[0] == "S"]
+    assert 0 < stacks[0][0] <= 512 < stacks[1][0] < stacks[0][1] == target.stack_bytes
 
 
 @pytest.mark.qemu

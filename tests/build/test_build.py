@@ -17,6 +17,8 @@ from support.sample_firmware import ARENA, write_sample
 
 BOARD = "mps2_an386"
 REAL = [t.name for t in list_targets() if not t.emulators]
+LIBRARY = next(t for t in list_targets() if t.settings.get("library"))
+FLASHED = "nucleo_f446re"
 
 needs_arm = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
 
@@ -36,11 +38,14 @@ def test_ram_fits_exactly_or_fails(board: str, toolchain: str, tmp_path: Path) -
     assert caught.value.exit_code == 4
 
 
-@needs_arm
+@pytest.mark.parametrize("toolchain", ["gcc", "clang"])
 @pytest.mark.parametrize("board", REAL)
-def test_real_boards_build(board: str, tmp_path: Path) -> None:
+def test_real_boards_build(board: str, toolchain: str, tmp_path: Path) -> None:
     target = load_target(board)
-    built = build_project(write_sample(tmp_path / "p", target))
+    try:
+        built = build_project(write_sample(tmp_path / "p", target), toolchain=toolchain)
+    except ToolMissingError as missing:
+        pytest.skip(str(missing))
     assert built.ram_bytes == ARENA + target.stack_bytes
     assert built.data == built.harness_bytes == 0
     assert 1000 < built.flash_bytes < 16384
@@ -121,11 +126,13 @@ def test_a_missing_compiler_names_its_package(tmp_path: Path, monkeypatch: pytes
 def test_what_cannot_be_flashed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="only in an emulator"):
         upload_project(write_sample(tmp_path / "emulated", load_target(BOARD)))
+    with pytest.raises(UsageError, match="ESP-IDF"):
+        upload_project(write_sample(tmp_path / "library", LIBRARY))
     if shutil.which("arm-none-eabi-gcc"):
         found = shutil.which
         monkeypatch.setattr(shutil, "which", lambda name, **more: None if name == "openocd" else found(name, **more))
         with pytest.raises(ToolMissingError, match="openocd"):
-            upload_project(write_sample(tmp_path / "real", load_target(REAL[0])))
+            upload_project(write_sample(tmp_path / "real", load_target(FLASHED)))
 
 
 @needs_arm
@@ -138,7 +145,7 @@ def test_an_upload_without_a_board_fails_with_what_the_tool_said(
     openocd.chmod(0o755)
     monkeypatch.setenv("PATH", f"{openocd.parent}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(DeviceError, match=r"firmware\.elf\} verify reset exit"):
-        upload_project(write_sample(tmp_path / "p", load_target("nucleo_f446re")))
+        upload_project(write_sample(tmp_path / "p", load_target(FLASHED)))
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ def upload_project(
         deadline: seconds until the upload is given up.
 
     Raises:
-        UsageError: the folder is no generated project, or its board exists only in an emulator.
+        UsageError: the folder is no generated project, or its board exists only in an emulator, or has a start-up of
+            its own.
         ToolMissingError: PlatformIO, the compiler or OpenOCD is missing.
         DeviceError: the upload failed or did not end in time.
     """
@@ -38,6 +39,9 @@ def upload_project(
         raise UsageError(
             f"{project.board} exists only in an emulator, there is nothing to flash", where="--board", hints=hints
         )
+    library = project.settings.get("library")
+    if library:
+        raise UsageError(f"{project.board} is not flashed from here: {library}", where="--board")
     built = build_project(project.dir, defines=defines, variant=variant)
     if project.manifest["upload"].get("protocol") == "openocd" and shutil.which("openocd") is None:
         raise ToolMissingError("openocd was not found on PATH", where="upload", hints=[apt_hint(["openocd"])])

@@ -129,6 +129,8 @@ def check_manifest(manifest: object) -> list[str]:
     problems += _check_emulators(section.get("emulators"))
     if not isinstance(section.get("tick"), dict) or section["tick"].get("kind") not in ("instructions", "cycles", "ns"):
         problems.append("'mcu_gen.tick.kind' must be one of instructions, cycles, ns")
+    if not _is(section.get("library", ""), str):
+        problems.append("'mcu_gen.library' must be a text: why the network is used as a library there")
     return problems
 
 

@@ -1,7 +1,7 @@
 /* Full speed from the internal oscillator on STM32F4/F7 (RM0390, RM0385: RCC, PWR, FLASH), with over-drive where the
  * chip has it (HAL_OVERDRIVE): no crystal and no solder bridge is assumed.  HSI 16 MHz / 8 * HAL_PLL_N / 2; AHB = CPU,
  * APB1 = CPU/4, APB2 = CPU/2. */
-#include "hal_port.h"
+#include "caches.h"
 
 #define RCC(offset) HAL_REG(0x40023800u + (offset))
 #define PWR_CR      HAL_REG(0x40007000u)
@@ -12,25 +12,6 @@ static void wait_for(volatile uint32_t *reg, uint32_t mask, uint32_t value) {
     while ((*reg & mask) != value) {
     }
 }
-
-#ifdef HAL_CACHES
-/* Cortex-M7 caches on (Armv7-M ARM, B2.2): invalidate by set and way, then enable. */
-static void caches_on(void) {
-    HAL_REG(0xE000EF50u) = 0u; /* ICIALLU */
-    HAL_REG(0xE000ED84u) = 0u; /* CSSELR: level 1 data cache */
-    __asm__ volatile("dsb\n isb" ::: "memory");
-    const uint32_t ccsidr = HAL_REG(0xE000ED80u);
-    const uint32_t sets = (ccsidr >> 13) & 0x7FFFu, ways = (ccsidr >> 3) & 0x3FFu;
-    for (uint32_t set = 0; set <= sets; set++) {
-        for (uint32_t way = 0; way <= ways; way++) {
-            HAL_REG(0xE000EF60u) = (way << 30) | (set << 5); /* DCISW: 4 ways, lines of 32 bytes */
-        }
-    }
-    __asm__ volatile("dsb" ::: "memory");
-    HAL_REG(0xE000ED14u) |= (1u << 17) | (1u << 16); /* CCR: IC, DC */
-    __asm__ volatile("dsb\n isb" ::: "memory");
-}
-#endif
 
 void hal_clock_init(void) {
     RCC(0x40u) |= 1u << 28; /* PWREN */
@@ -52,6 +33,6 @@ void hal_clock_init(void) {
     RCC(0x08u) = (5u << 10) | (4u << 13) | 2u; /* PPRE1 = /4, PPRE2 = /2, SW = PLL */
     wait_for(&RCC(0x08u), 0xCu, 8u);
 #ifdef HAL_CACHES
-    caches_on();
+    hal_caches_on();
 #endif
 }

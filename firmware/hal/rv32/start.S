@@ -1,4 +1,5 @@
 /* Start-up of RV32 cores in machine mode: gp, tp, FPU/vector state, .data and .bss. */
+    .option arch, +zicsr /* compilers that know no Zicsr still choose their libraries by the name without it */
     .section .vectors, "ax"
     .globl Reset_Handler
     .type Reset_Handler, @function

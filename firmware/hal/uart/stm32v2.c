@@ -1,4 +1,5 @@
-/* USART of STM32F0/F3/F7/L4/H7 (status register ISR), polled: RM0385 chapter 31. */
+/* USART of STM32F0/F3/F7/L4/H7 (status register ISR), polled: RM0385 chapter 31.  HAL_UART_LOW_POWER: an LPUART, whose
+ * divider has 8 bits more (RM0432, chapter LPUART). */
 #include "stm32_pins.h"
 
 #define USART_CR1 HAL_REG(HAL_UART_BASE + 0x00u)
@@ -8,9 +9,15 @@
 #define USART_RDR HAL_REG(HAL_UART_BASE + 0x24u)
 #define USART_TDR HAL_REG(HAL_UART_BASE + 0x28u)
 
+#ifdef HAL_UART_LOW_POWER
+#define USART_STEPS 256u
+#else
+#define USART_STEPS 1u
+#endif
+
 void hal_uart_init(void) {
     stm32_uart_pins();
-    USART_BRR = (HAL_UART_CLOCK + HAL_UART_BAUD / 2u) / HAL_UART_BAUD;
+    USART_BRR = (uint32_t)((USART_STEPS * (uint64_t)HAL_UART_CLOCK + HAL_UART_BAUD / 2u) / HAL_UART_BAUD);
     USART_CR1 = (1u << 3) | (1u << 2) | 1u; /* TE, RE, UE */
 }
 
