@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from mcu_gen.graph import DType, Node
+from mcu_gen.graph import DType, Node, operator
 from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Tiling, Value, kernel
 from mcu_gen.ops.fixed_point import activation_bounds_f32
+from mcu_gen.ops.gelu import Gelu
 from mcu_gen.ops.leaky_relu import alpha_scaling
 from mcu_gen.ops.rectifier import rescaling
+from mcu_gen.ops.rsqrt import Rsqrt
 from mcu_gen.ops.sigmoid_s16 import input_scaling, sigmoid_table
 from mcu_gen.ops.unary import byte_table
 from mcu_gen.targets import Target
@@ -46,7 +48,7 @@ class Lookup8Bit(Pointwise):
     """Any function of 8-bit codes to 8-bit codes: 256 bytes of flash, filled from the operator's own definition."""
 
     name = "lookup_8bit"
-    ops = (*RECTIFIERS, "leaky_relu", "logistic", "tanh", "hard_swish", "quantize")
+    ops = (*RECTIFIERS, "leaky_relu", "logistic", "tanh", "hard_swish", "quantize", "elu", "gelu", "rsqrt")
     instructions = 6
 
     def rejects(self, node: Node, target: Target) -> str | None:
@@ -160,3 +162,51 @@ class TanhS16(SigmoidS16):
 
     name = "tanh_s16"
     ops = ("tanh",)
+
+
+@kernel
+class LookupS16(Pointwise):
+    """int16: interpolation in a table of 513 entries, filled from the operator's own definition."""
+
+    name = "lookup_s16"
+    ops = ("gelu", "rsqrt")
+    dtype = DType.INT16
+    instructions = 16
+
+    def function(self, node: Node) -> dict[str, Value]:
+        impl = operator(node.type)
+        assert isinstance(impl, (Gelu, Rsqrt))
+        return {"lowest": 0 if node.type == "rsqrt" else -32768, "table": Array(impl.table(node), "table")}
+
+
+@kernel
+class EluF32(Pointwise):
+    """float32."""
+
+    name = "elu_f32"
+    ops = ("elu",)
+    dtype = DType.FLOAT32
+    instructions = 60
+
+
+@kernel
+class GeluF32(Pointwise):
+    """float32."""
+
+    name = "gelu_f32"
+    ops = ("gelu",)
+    dtype = DType.FLOAT32
+    instructions = 90
+
+    def function(self, node: Node) -> dict[str, Value]:
+        return {"approximate": int(node.bool_attr("approximate"))}
+
+
+@kernel
+class RsqrtF32(Pointwise):
+    """float32."""
+
+    name = "rsqrt_f32"
+    ops = ("rsqrt",)
+    dtype = DType.FLOAT32
+    instructions = 40

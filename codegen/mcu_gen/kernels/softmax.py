@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Value, kernel
 from mcu_gen.ops.softmax import exp_table_s16, reciprocal_table_s16, scaling
@@ -11,7 +13,7 @@ from mcu_gen.targets import Target
 class Rows(Kernel):
     """Common part: types, rows, overlap."""
 
-    ops = ("softmax",)
+    ops: ClassVar[tuple[str, ...]] = ("softmax",)
     types: tuple[DType, DType]
     instructions: int  # per element
 

@@ -107,3 +107,79 @@ def checked_log2(x: float) -> int | None:
     log2 = np.float32(np.float32(np.log(np.float32(x))) * np.float32(1.0 / np.float32(np.log(np.float32(2.0)))))
     nearest = math.floor(abs(float(log2)) + 0.5) * (1 if log2 >= 0 else -1)
     return nearest if abs(float(log2) - nearest) < 1e-3 else None
+
+
+def lookup_table_s16_f32(
+    function: Callable[[np.ndarray], np.ndarray], input_scale: float, output_scale: float
+) -> np.ndarray:
+    """``LUTPopulate<int16_t>`` in float32: ``function`` over all int16 inputs as int16 [513]; zero points are 0.
+
+    ``function`` takes and gives float32 arrays.
+    """
+
+    def away(v: np.ndarray) -> np.ndarray:
+        rounded: np.ndarray = np.trunc(v.astype(np.float64) + np.copysign(0.5, v)).astype(np.float32)
+        return rounded
+
+    low, high = np.float32(input_scale) * np.float32(-32768), np.float32(input_scale) * np.float32(32767)
+    out_low, out_high = np.float32(output_scale) * np.float32(-32768), np.float32(output_scale) * np.float32(32767)
+    step = (high - low) / np.float32(LOOKUP_STEPS)
+    inverse = np.float32(65536) / (out_high - out_low)
+    steps = np.arange(LOOKUP_STEPS, dtype=np.float32)
+    here = low + steps * step
+    value = function(here) * inverse
+    following = function(low + (steps + np.float32(1)) * step) * inverse
+    middle = away(function(here + step / np.float32(2)) * inverse)
+    sample = away(value)
+    bias = away((away((following + sample) / np.float32(2)) - middle) / np.float32(2))
+    last = away(function(np.array([high], np.float32)) * inverse)
+    table: np.ndarray = np.clip(np.concatenate([sample - bias, last]), -32768, 32767).astype(np.int16)
+    return table
+
+
+def inverse_sqrt_multiplier(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``GetInvSqrtQuantizedMultiplierExp``: ``(multiplier, shift)`` of 1 / sqrt(x) for int32 x >= 0; 1 for 0.
+
+    Five Newton-Raphson steps in Q3.28 from 1; shift > 0 is to the left.
+    """
+    x = x.astype(np.int64)
+    value = np.maximum(x, 2)
+    right = np.full(x.shape, 11, np.int64)
+    while (value >= 1 << 29).any():
+        large = value >= 1 << 29
+        value = np.where(large, value // 4, value)
+        right = right + large
+    pairs = (leading_zeros(value) - 1) // 2 - 1
+    right = right - pairs
+    scaled = (value << (2 * pairs)) >> 1
+    half = rounding_shift_right(scaled, 1)
+    y = np.full(x.shape, 1 << 28, np.int64)
+    for _ in range(5):
+        cube = saturating_shift_left(doubling_high_mul(doubling_high_mul(y, y), y), 6)
+        y = saturating_shift_left(doubling_high_mul(y, (1 << 28) + (1 << 27)) - doubling_high_mul(half, cube), 3)
+    y = doubling_high_mul(y, 1518500250)  # sqrt(1/2)
+    multiplier = y << np.maximum(-right, 0)
+    trivial = x <= 1
+    return np.where(trivial, INT32_MAX, multiplier), np.where(trivial, 0, -np.maximum(right, 0))
+
+
+def log_of_sum(x: np.ndarray) -> np.ndarray:
+    """``log_x_for_x_greater_than_or_equal_to_1``: log(x) for x >= 1, Q12.19 -> Q5.26."""
+    x = x.astype(np.int64)
+    sqrt_half, quarter = 1518500250, 1 << 23
+    fourth_root = 1805811301  # of 1/2
+    headroom = leading_zeros(x)
+    r_a = saturating_shift_left(doubling_high_mul(x << (headroom - 1), sqrt_half), 1)
+    z_a = ((12 - headroom) << 25) + quarter
+    headroom_b = leading_zeros(doubling_high_mul(x, sqrt_half)) - 1
+    r_b = np.minimum(x << headroom_b, INT32_MAX)
+    z_b = ((12 - headroom_b) << 25) - quarter
+    r, z = np.minimum(r_a, r_b), np.maximum(z_a, z_b)
+    p = (r + fourth_root + 1) >> 1
+    q = 2 * (r - fourth_root)
+    square = doubling_high_mul(q, q)
+    numerator = doubling_high_mul(q, r) + doubling_high_mul(doubling_high_mul(q, square), 117049297)
+    denominator = doubling_high_mul(p, 1057819769 + q + doubling_high_mul(square, 127690142))
+    reciprocal = one_over_one_plus(denominator + doubling_high_mul(q, 638450708))
+    total = doubling_high_mul(z, 1488522236) + doubling_high_mul(rounding_shift_right(numerator, 6), reciprocal)
+    return saturating_shift_left(total, 1)

@@ -120,13 +120,18 @@ class Softmax(Operator):
 
 
 def scaling(node: Node) -> Scaling:
-    """``PreprocessSoftmaxScaling`` and ``CalculateInputRadius`` (int8), ``SoftmaxPrepare`` (int16)."""
+    """The scaling of the operator's input (``SoftmaxPrepare``)."""
     beta = float(np.float32(node.float_attr("beta")))
     if node.x.dtype is DType.INT16:
         # the product is one of floats
         step = float(np.float32(node.x.s) * np.float32(beta))
         return Scaling(*quantize_multiplier(step / (10.0 / 65535.0)), 0)
-    real = min(beta * node.x.s * (1 << (31 - _DIFFERENCE_BITS)), (1 << 31) - 1.0)
+    return fixed_point_scaling(beta * node.x.s)
+
+
+def fixed_point_scaling(step: float) -> Scaling:
+    """``PreprocessSoftmaxScaling`` and ``CalculateInputRadius`` of int8 differences that are worth ``step`` each."""
+    real = min(step * (1 << (31 - _DIFFERENCE_BITS)), (1 << 31) - 1.0)
     multiplier, shift = quantize_multiplier(real) if real < 2.0**30 else _large_multiplier(real)
     radius = ((1 << _DIFFERENCE_BITS) - 1) * (1 << (31 - _DIFFERENCE_BITS)) / (1 << shift)
     return Scaling(multiplier, shift, -math.floor(radius))

@@ -15,7 +15,8 @@ ARITY: dict[str, tuple[int, int]] = {
         ("AVERAGE_POOL_2D", "MAX_POOL_2D", "SQUEEZE", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), (1, 1)
     ),
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "QUANTIZE", "DEQUANTIZE"), (1, 1)),
-    **dict.fromkeys(("MAXIMUM", "MINIMUM", "SUM", "PRELU", "SQUARED_DIFFERENCE", "BATCH_MATMUL", "RESIZE_BILINEAR"), (2, 2)),
+    **dict.fromkeys(("MAXIMUM", "MINIMUM", "SUM", "PRELU", "SQUARED_DIFFERENCE", "BATCH_MATMUL", "RESIZE_BILINEAR", "ARG_MAX", "ARG_MIN"), (2, 2)),
+    **dict.fromkeys(("ELU", "GELU", "RSQRT", "LOG_SOFTMAX", "L2_NORMALIZATION"), (1, 1)),
     "PADV2": (3, 3),
     "SPLIT": (2, 2),
     "PACK": (1, 1 << 16),
@@ -41,16 +42,11 @@ LEGACY_FIX = "uint8 operators are TensorFlow 1's quantization; convert the model
 #: The nearest supported thing, for operators that models often hold.
 FIXES = {
     "ABS": "relu(x) + relu(-x)",
-    "ARG_MAX": "end the model at the logits and take the largest output in the application",
-    "ARG_MIN": "end the model at the logits and take the smallest output in the application",
     "BATCH_TO_SPACE_ND": "a convolution with dilation_rate instead of SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND",
     "CAST": "feed and read the model in the type of its layers",
     "CONV_3D": "CONV_2D over the folded dimension",
     "DIV": "MUL by the reciprocal, when the divisor is constant",
-    "ELU": "HARD_SWISH or LEAKY_RELU",
-    "GELU": "HARD_SWISH",
     "EXP": "SOFTMAX or LOGISTIC",
-    "LOG_SOFTMAX": "SOFTMAX, or end the model at the logits",
     "LSTM": "unroll the layer (keras: unroll=True), or a temporal convolution",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll the layer (keras: unroll=True), or a temporal convolution",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "unroll the layer (keras: unroll=True), or a temporal convolution",
@@ -59,7 +55,6 @@ FIXES = {
     "SPLIT_V": "one SLICE per part",
     "GATHER": "SLICE or STRIDED_SLICE, when the indices are a range",
     "RELU_0_TO_1": "RELU6",
-    "RSQRT": "fold the normalization into the layer before it (convert in inference mode)",
     "SHAPE": "fix the input shape before converting, so that shapes are constants",
     "SPACE_TO_BATCH_ND": "a convolution with dilation_rate instead of SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND",
 }
