@@ -20,6 +20,9 @@ typedef enum {
     MCU_MSG_WRITE_MEMORY = 0x0A,
     MCU_MSG_PROFILE = 0x0B,
     MCU_MSG_TRACE_LAYER = 0x0C,
+    MCU_MSG_TRAIN_STEP = 0x0E,
+    MCU_MSG_LEARNING_RATE = 0x0F,
+    MCU_MSG_READ_WEIGHTS = 0x10,
     MCU_MSG_EXIT = 0x0D,
     MCU_MSG_ERROR = 0x7F
 } mcu_message;
@@ -114,9 +117,9 @@ static inline void mcu_hello_answer_write(mcu_writer *w, const mcu_hello_answer 
     mcu_put_u32(w, m->stack_reserved);
 }
 
-/* TENSOR_INFO: An input or output of the network. */
+/* TENSOR_INFO: An input or output of the network, or a tensor of its training step. */
 typedef struct {
-    /* 0 = input, 1 = output */
+    /* 0 = input, 1 = output, 2 = label of a training step, 3 = trained weights */
     uint8_t direction;
     uint16_t index;
 } mcu_tensor_info_request;
@@ -351,6 +354,73 @@ typedef struct {
 } mcu_trace_layer_answer;
 
 static inline void mcu_trace_layer_answer_write(mcu_writer *w, const mcu_trace_layer_answer *m) {
+    mcu_put_bytes(w, m->data, m->data_count);
+}
+
+/* TRAIN_STEP: One training step, forward pass included: READ_OUTPUT then gives the prediction before the update. */
+typedef struct {
+    /* the whole label; the inputs were written before */
+    const uint8_t *label;
+    /* elements */
+    uint32_t label_count;
+} mcu_train_step_request;
+
+/* 1 = read, 0 = the fields do not have the right length. */
+static inline int mcu_train_step_request_read(mcu_reader *r, mcu_train_step_request *m) {
+    m->label = mcu_get_rest(r, 1u, &m->label_count);
+    return mcu_reader_done(r);
+}
+
+typedef struct {
+    /* updates left out; 0 = all weights were updated */
+    int32_t skipped;
+    /* before the update */
+    float loss;
+    /* of the step alone */
+    uint64_t ticks;
+} mcu_train_step_answer;
+
+static inline void mcu_train_step_answer_write(mcu_writer *w, const mcu_train_step_answer *m) {
+    mcu_put_i32(w, m->skipped);
+    mcu_put_f32(w, m->loss);
+    mcu_put_u64(w, m->ticks);
+}
+
+/* LEARNING_RATE: The learning rate of the steps that follow. */
+typedef struct {
+    float rate;
+} mcu_learning_rate_request;
+
+/* 1 = read, 0 = the fields do not have the right length. */
+static inline int mcu_learning_rate_request_read(mcu_reader *r, mcu_learning_rate_request *m) {
+    m->rate = mcu_get_f32(r);
+    return mcu_reader_done(r);
+}
+
+/* READ_WEIGHTS: A piece of a trained tensor. */
+typedef struct {
+    uint16_t tensor;
+    /* bytes */
+    uint32_t offset;
+    /* bytes */
+    uint32_t length;
+} mcu_read_weights_request;
+
+/* 1 = read, 0 = the fields do not have the right length. */
+static inline int mcu_read_weights_request_read(mcu_reader *r, mcu_read_weights_request *m) {
+    m->tensor = mcu_get_u16(r);
+    m->offset = mcu_get_u32(r);
+    m->length = mcu_get_u32(r);
+    return mcu_reader_done(r);
+}
+
+typedef struct {
+    const uint8_t *data;
+    /* elements */
+    uint32_t data_count;
+} mcu_read_weights_answer;
+
+static inline void mcu_read_weights_answer_write(mcu_writer *w, const mcu_read_weights_answer *m) {
     mcu_put_bytes(w, m->data, m->data_count);
 }
 

@@ -34,7 +34,7 @@ typedef struct {
     const char *model_hash; /* SHA-256 of the model file, 64 hex digits */
     const char *tool_version;
     uint32_t arena_bytes;
-    uint32_t layers; /* number of steps of the plan */
+    uint32_t layers; /* number of steps of an inference */
     uint32_t num_inputs, num_outputs;
     const mcu_tensor_info *inputs, *outputs;
     void *(*input)(unsigned index);
@@ -44,6 +44,14 @@ typedef struct {
     /* For an input that comes row by row and is never whole in memory (input() gives NULL for it), else NULL. */
     int (*push_rows)(const void *rows, uint32_t count);
     uint32_t rows, row_bytes;
+    /* For a network that trains itself, else all NULL and 0: a step with the label written before (see <net>_train_step()),
+     * where the label is written, and the trained weights. */
+    int (*train_step)(const void *x, const void *label, float *loss);
+    void (*set_learning_rate)(float rate);
+    void *(*label)(void);
+    void *(*weights)(unsigned index);
+    const mcu_tensor_info *label_info, *weights_info;
+    uint32_t num_weights;
     int (*guard_ok)(void); /* 1 while no guard byte has changed; NULL in builds without guard zones */
 } mcu_model;
 

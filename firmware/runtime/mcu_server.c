@@ -152,13 +152,37 @@ static int streamed(uint32_t input) {
     return server.model->push_rows != NULL && server.model->input(input) == NULL;
 }
 
+/* The tensors of one direction of TENSOR_INFO, and how many there are. */
+static const mcu_tensor_info *tensors(uint8_t direction, uint32_t *count) {
+    const mcu_model *m = server.model;
+    switch (direction) {
+    case 0u:
+        *count = m->num_inputs;
+        return m->inputs;
+    case 1u:
+        *count = m->num_outputs;
+        return m->outputs;
+    case 2u:
+        *count = m->label_info != NULL ? 1u : 0u;
+        return m->label_info;
+    case 3u:
+        *count = m->num_weights;
+        return m->weights_info;
+    default:
+        *count = 0u;
+        return NULL;
+    }
+}
+
 static void tensor_info(const mcu_tensor_info_request *q) {
     const mcu_model *m = server.model;
-    if (q->direction > 1u || q->index >= (q->direction != 0u ? m->num_outputs : m->num_inputs)) {
+    uint32_t count;
+    const mcu_tensor_info *t = tensors(q->direction, &count);
+    if (q->index >= count) {
         error(MCU_REASON_RANGE, "no such tensor");
         return;
     }
-    const mcu_tensor_info *t = (q->direction != 0u ? m->outputs : m->inputs) + q->index;
+    t += q->index;
     const mcu_tensor_info_answer answer = {
         .name = t->name,
         .dtype = t->dtype,
@@ -228,6 +252,50 @@ static void read_output(const mcu_read_output_request *q) {
     } else {
         const mcu_read_output_answer answer = {(const uint8_t *)m->output(q->tensor) + q->offset, q->length};
         mcu_read_output_answer_write(begin(), &answer);
+        end();
+    }
+}
+
+static void train_step(const mcu_train_step_request *q) {
+    const mcu_model *m = server.model;
+    mcu_train_step_answer answer = {0, 0.0f, 0u};
+    if (m->train_step == NULL) {
+        error(MCU_REASON_UNAVAILABLE, "this network was generated without training");
+        return;
+    }
+    if (q->label_count != m->label_info->bytes) {
+        error(MCU_REASON_RANGE, "the label has another size");
+        return;
+    }
+    memcpy(m->label(), q->label, q->label_count);
+    mcu_measure.hooks = NULL;
+    const uint64_t start = hal_ticks();
+    mcu_measure.start = start;
+    answer.skipped = m->train_step(NULL, NULL, &answer.loss);
+    answer.ticks = hal_ticks() - start;
+    if (mcu_measure.hooks != NULL) answer.ticks -= mcu_measure.hooks->inside;
+    mcu_train_step_answer_write(begin(), &answer);
+    end();
+}
+
+static void learning_rate(const mcu_learning_rate_request *q) {
+    if (server.model->set_learning_rate == NULL) {
+        error(MCU_REASON_UNAVAILABLE, "this network was generated without training");
+        return;
+    }
+    server.model->set_learning_rate(q->rate);
+    done();
+}
+
+static void read_weights(const mcu_read_weights_request *q) {
+    const mcu_model *m = server.model;
+    if (q->tensor >= m->num_weights) {
+        error(MCU_REASON_RANGE, "no such tensor");
+    } else if (!inside(q->offset, q->length, m->weights_info[q->tensor].bytes)) {
+        error(MCU_REASON_RANGE, "beyond the end of the tensor");
+    } else {
+        const mcu_read_weights_answer answer = {(const uint8_t *)m->weights(q->tensor) + q->offset, q->length};
+        mcu_read_weights_answer_write(begin(), &answer);
         end();
     }
 }
@@ -421,6 +489,15 @@ static void dispatch(mcu_reader *r) {
         return;
     case MCU_MSG_TRACE_LAYER:
         WITH_REQUEST(trace_layer, trace_layer);
+        return;
+    case MCU_MSG_TRAIN_STEP:
+        WITH_REQUEST(train_step, train_step);
+        return;
+    case MCU_MSG_LEARNING_RATE:
+        WITH_REQUEST(learning_rate, learning_rate);
+        return;
+    case MCU_MSG_READ_WEIGHTS:
+        WITH_REQUEST(read_weights, read_weights);
         return;
     case MCU_MSG_EXIT:
         WITH_REQUEST(exit, leave);

@@ -1,5 +1,6 @@
 /* A network for tests of the wire: two inputs (int8[4], float32[2]), two outputs (int8[4], int32[1]), state, three
- * layers that report to the hook.  output 0 = input 0 + 1 (wrapping), output 1 = inferences since reset. */
+ * layers that report to the hook.  output 0 = input 0 + 1 (wrapping), output 1 = inferences since reset.  A training step adds rate * label to the
+ * weights, and its loss is their sum before. */
 #include <string.h>
 
 #include "mcu_model.h"
@@ -7,6 +8,7 @@
 static int8_t x0[4], y0[4], hidden[4];
 static float x1[2];
 static int32_t y1[1];
+static float weights_data[2];
 
 static const mcu_tensor_info inputs[] = {
     {"first", 4, MCU_INT8, 2, {1, 4}, 0.5f, -3},
@@ -16,6 +18,13 @@ static const mcu_tensor_info outputs[] = {
     {"sum", 4, MCU_INT8, 2, {1, 4}, 0.25f, 7},
     {"count", 4, MCU_INT32, 1, {1}, 0.0f, 0},
 };
+
+#ifdef FAKE_HOOKS /* the other build is a network that does not train */
+static int32_t label_data[1];
+static float rate;
+static const mcu_tensor_info label_info[] = {{"label", 4, MCU_INT32, 1, {1}, 0.0f, 0}};
+static const mcu_tensor_info weights_info[] = {{"w", 8, MCU_FLOAT32, 1, {2}, 0.0f, 0}};
+#endif
 
 static void *input(unsigned index) {
     return index == 0 ? (void *)x0 : (void *)x1;
@@ -51,7 +60,30 @@ static int invoke(void) {
     return 0;
 }
 
+#ifdef FAKE_HOOKS
+static int train_step(const void *x, const void *label, float *loss) {
+    if (x != NULL || label != NULL || invoke() != 0) return 9; /* the server writes both before */
+    *loss = weights_data[0] + weights_data[1];
+    if (label_data[0] < 0) return 2;
+    for (int i = 0; i < 2; i++) weights_data[i] += rate * (float)label_data[0];
+    return 0;
+}
+
+static void set_rate(float r) {
+    rate = r;
+}
+
+static void *label(void) {
+    return label_data;
+}
+
+static void *weights(unsigned index) {
+    return index == 0 ? weights_data : NULL;
+}
+#endif
+
 static void reset(void) {
+    weights_data[0] = weights_data[1] = 0.5f;
     y1[0] = 0;
 }
 
@@ -73,5 +105,14 @@ const mcu_model mcu_gen_model = {
     .output = output,
     .invoke = invoke,
     .reset = reset,
+#ifdef FAKE_HOOKS
+    .train_step = train_step,
+    .set_learning_rate = set_rate,
+    .label = label,
+    .weights = weights,
+    .label_info = label_info,
+    .weights_info = weights_info,
+    .num_weights = 1,
+#endif
     .guard_ok = guard_ok,
 };

@@ -128,7 +128,7 @@ def test_status_of_the_network_is_reported(session: Session) -> None:
     ("name", "fields"),
     [
         ("TENSOR_INFO", {"direction": 0, "index": 2}),
-        ("TENSOR_INFO", {"direction": 2, "index": 0}),
+        ("TENSOR_INFO", {"direction": 5, "index": 0}),
         ("WRITE_INPUT", {"tensor": 2, "offset": 0, "data": b""}),
         ("WRITE_INPUT", {"tensor": 0, "offset": 0, "data": bytes(5)}),
         ("WRITE_INPUT", {"tensor": 0, "offset": 5, "data": b""}),
@@ -180,6 +180,49 @@ def test_bulk_outside(plain: Session, first: int, out: int, count: int) -> None:
     assert refusal.value.reason == Reason.RANGE
 
 
+def test_training(session: Session) -> None:
+    session.request("RESET_STATE")
+    assert session.request("TENSOR_INFO", direction=2, index=0)["name"] == "label"
+    assert session.request("TENSOR_INFO", direction=3, index=0)["dims"] == [2]
+    session.request("LEARNING_RATE", rate=0.25)
+    for tensor, data in ((0, bytes(4)), (1, bytes(8))):
+        session.request("WRITE_INPUT", tensor=tensor, offset=0, data=data)
+    losses = []
+    for label in (1, -1, 3):
+        answer = session.request("TRAIN_STEP", label=struct.pack("<i", label))
+        assert answer["skipped"] == (2 if label < 0 else 0)
+        losses.append(answer["loss"])
+    assert losses == [1.0, 1.5, 1.5]
+    assert session.request("READ_WEIGHTS", tensor=0, offset=4, length=4)["data"] == struct.pack("<f", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("TRAIN_STEP", {"label": bytes(3)}),
+        ("TRAIN_STEP", {"label": bytes(8)}),
+        ("READ_WEIGHTS", {"tensor": 1, "offset": 0, "length": 1}),
+        ("READ_WEIGHTS", {"tensor": 0, "offset": 4, "length": 5}),
+        ("READ_WEIGHTS", {"tensor": 0, "offset": 2**32 - 1, "length": 2}),
+        ("TENSOR_INFO", {"direction": 2, "index": 1}),
+        ("TENSOR_INFO", {"direction": 3, "index": 1}),
+        ("TENSOR_INFO", {"direction": 4, "index": 0}),
+    ],
+)
+def test_training_outside_is_refused(session: Session, name: str, fields: dict[str, object]) -> None:
+    with pytest.raises(DeviceRefusedError) as refusal:
+        session.request(name, **fields)
+    assert refusal.value.reason == Reason.RANGE
+    alive(session)
+
+
+@pytest.mark.parametrize(("name", "fields"), [("TRAIN_STEP", {"label": bytes(4)}), ("LEARNING_RATE", {"rate": 1.0})])
+def test_a_network_without_training_says_so(plain: Session, name: str, fields: dict[str, object]) -> None:
+    with pytest.raises(DeviceRefusedError) as refusal:
+        plain.request(name, **fields)
+    assert refusal.value.reason == Reason.UNAVAILABLE
+
+
 def test_guard_and_counters(session: Session) -> None:
     before = session.request("STATS")
     session.request("INFER")
@@ -201,7 +244,7 @@ def test_unknown_codes(stream: ProcessStream, code: int) -> None:
     assert error_of(answer) == (77, Reason.UNKNOWN)
 
 
-@pytest.mark.parametrize("message", [m for m in MESSAGES if m.name != "EXIT"], ids=lambda m: m.name)
+@pytest.mark.parametrize("message", [m for m in MESSAGES if m.name not in ("EXIT", "TRAIN_STEP")], ids=lambda m: m.name)
 def test_wrong_lengths(stream: ProcessStream, message: object, session: Session) -> None:
     name = message.name  # type: ignore[attr-defined]
     fixed = BY_NAME[name].request and BY_NAME[name].request[-1].type not in ("bytes",)

@@ -9,10 +9,12 @@ outputs = mcu_gen.run("out", x, on="qemu").outputs
 
 from mcu_gen.api.analysis import analyze
 from mcu_gen.api.building import build, flash
+from mcu_gen.api.devices import target_of
 from mcu_gen.api.inference import Inference, profile, run
 from mcu_gen.api.planning import PlanOptions, front_data, load, pareto, plan, plan_with, worth_trying
 from mcu_gen.api.projects import ProjectFile, generate, open_project, write
 from mcu_gen.api.samples import TensorSpec, dequantize, random_batch, read_arrays, read_batch, read_labels, write_arrays
+from mcu_gen.api.training import TrainingRun, train
 from mcu_gen.api.validation import Check, validate
 from mcu_gen.emit.project import input_form, plan_document
 from mcu_gen.quantize.model import quantize_model as quantize
@@ -23,6 +25,7 @@ __all__ = [
     "PlanOptions",
     "ProjectFile",
     "TensorSpec",
+    "TrainingRun",
     "analyze",
     "build",
     "dequantize",
@@ -43,6 +46,8 @@ __all__ = [
     "read_batch",
     "read_labels",
     "run",
+    "target_of",
+    "train",
     "validate",
     "worth_trying",
     "write",

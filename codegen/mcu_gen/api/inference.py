@@ -81,13 +81,15 @@ def _same_network(on_device: str, wanted: str, on: str) -> None:
         )
 
 
-def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None) -> dict[str, Any]:
+def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None, train: bool = False) -> dict[str, Any]:
     """What each layer costs, from a build whose network calls a hook after every layer.
 
     Args:
         folder: the project.
         on: an emulator that counts instructions, or a board that counts cycles (it is flashed).
         data: one sample or more, of which the first is used; a pseudo-random one when left out.
+        train: a whole training step of a project that was generated with training, and not its inference alone; the
+            label is class 0, or zeros.
 
     A layer inside a fused segment runs tile by tile: its figures are sums over all tiles, and its ``macs`` count what
     tiles compute again (``macs_once``: without that).
@@ -97,9 +99,11 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None) -
         "simulated" or "measured", and ``total``; also noted in ``mcu-gen.json``.
 
     Raises:
-        UsageError: ``on`` counts nothing (the host).
+        UsageError: ``on`` counts nothing (the host), or the project does not train.
     """
     project = open_project(folder)
+    of_project = [n for n in project.data["layers"] if train or n.get("phase", "inference") == "inference"]
+    label = project.label if train else None
     if on == "host":
         raise UsageError(
             "the host counts neither instructions nor cycles of the target",
@@ -109,8 +113,12 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None) -
     batch = as_batch(data, project.inputs) if data is not None else random_batch(project.inputs, 1, 0)
     with open_device(project, on, hooks=True) as device:
         tick_kind = device.hello().tick_kind
-        device.infer(unbatch(batch, project.inputs)[0])
-        ticks = device.profile()
+        sample = unbatch(batch, project.inputs)[0]
+        if label is None:
+            device.infer(sample)
+        else:
+            device.train_step(sample, np.zeros(label.shape, label.dtype.numpy))
+        ticks = device.profile(len(of_project))
         counts = [device.instructions(t) for t in ticks]
     simulated = all(c is not None for c in counts)
     if not simulated and tick_kind is not TickKind.CYCLES:
@@ -121,9 +129,9 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None) -
             "index": layer["index"], "name": layer["name"], "op": layer["op"], "kernel": layer["kernel"],
             "macs": layer["computed_macs"], "macs_once": layer["macs"],
             "instructions": count if simulated else None, "cycles": None if simulated else tick,
-            "kind": "simulated" if simulated else "measured",
+            "kind": "simulated" if simulated else "measured", "phase": layer.get("phase", "inference"),
         }
-        for layer, tick, count in zip(project.data["layers"], ticks, counts, strict=True)
+        for layer, tick, count in zip(of_project, ticks, counts, strict=True)
     ]  # fmt: skip
     total = {key: sum(layer[key] for layer in layers) for key in ("macs", "macs_once")}
     total |= {"instructions": None, "cycles": None}

@@ -18,6 +18,7 @@ from mcu_gen.plan.planner import make_plan
 from mcu_gen.plan.planner import pareto as make_pareto
 from mcu_gen.plan.types import Plan
 from mcu_gen.targets import Target, load_target
+from mcu_gen.train import make_training_graph, parse_spec
 
 INPUT_MODES = ("auto", "keep", "rows")
 
@@ -34,14 +35,20 @@ class PlanOptions:
         max_mac_overhead: percent of multiply-accumulates that may be done a second time.
         fuse: whether layers may run tile by tile.
         input_mode: ``keep`` the input whole in RAM, have the caller push its ``rows``, or ``auto``: keep where it fits.
+        train: what the firmware learns on the device (see :func:`mcu_gen.train.parse_spec`); "" for inference alone.
+            The whole training step runs layer by layer.
     """
 
     max_ram: int | None = None
     max_mac_overhead: float | None = None
     fuse: bool = True
     input_mode: str = "auto"
+    train: str = ""
 
     def __post_init__(self) -> None:
+        if self.train and (self.input_mode == "rows" or self.max_mac_overhead is not None):
+            option = "--input rows" if self.input_mode == "rows" else "--max-mac-overhead"
+            raise UsageError("a training step runs layer by layer on a whole input", where=f"--train with {option}")
         if self.input_mode not in INPUT_MODES:
             raise UsageError(
                 f"unknown input mode {self.input_mode!r}", where="--input", hints=[f"use {', '.join(INPUT_MODES)}"]
@@ -57,6 +64,7 @@ class PlanOptions:
         found = {} if self.max_ram is None else {"max-ram": str(self.max_ram)}
         found |= {} if self.max_mac_overhead is None else {"max-mac-overhead": f"{self.max_mac_overhead:g}"}
         found |= {} if self.input_mode == "auto" else {"input": self.input_mode}
+        found |= {"train": self.train} if self.train else {}
         return found | ({} if self.fuse else {"no-fuse": ""})
 
 
@@ -83,24 +91,29 @@ def plan(
     max_mac_overhead: float | None = None,
     fuse: bool = True,
     input_mode: str = "auto",
+    train: str = "",
 ) -> Plan:
     """The memory and execution plan of a model on a board.
 
     Args:
         model: a graph or the path of a model.
         board: a target, a board name, or the path of a board manifest.
-        max_ram, max_mac_overhead, fuse, input_mode: see :class:`PlanOptions`.
+        max_ram, max_mac_overhead, fuse, input_mode, train: see :class:`PlanOptions`.
 
     Raises:
         DoesNotFitError: with the smallest RAM that would do, and its cost.
         UnsupportedModelError: ``input_mode`` is ``rows``, and the model's input cannot be streamed.
     """
-    return plan_with(model, board, PlanOptions(max_ram, max_mac_overhead, fuse, input_mode))
+    return plan_with(model, board, PlanOptions(max_ram, max_mac_overhead, fuse, input_mode, train))
 
 
 def plan_with(model: Graph | str | Path, board: Target | str, options: PlanOptions) -> Plan:
     """:func:`plan` with its options in one object."""
     graph, target = _inputs(model, board)
+    if options.train:
+        return make_plan(
+            make_training_graph(graph, parse_spec(options.train)), target, max_ram=options.max_ram, fuse=False
+        )
     return make_plan(
         graph, target, max_ram=options.max_ram, max_mac_overhead=options.max_mac_overhead, fuse=options.fuse,
         input_mode=options.input_mode,

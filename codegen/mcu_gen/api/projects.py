@@ -31,6 +31,7 @@ def generate(
     max_mac_overhead: float | None = None,
     fuse: bool = True,
     input_mode: str = "auto",
+    train: str = "",
     name: str | None = None,
 ) -> Project:
     """Writes a complete PlatformIO project to the folder ``out``, whole or not at all.
@@ -38,14 +39,14 @@ def generate(
     Args:
         model, board: as for :func:`mcu_gen.api.plan`.
         out: the folder.
-        max_ram, max_mac_overhead, fuse, input_mode: see :class:`mcu_gen.api.PlanOptions`.
+        max_ram, max_mac_overhead, fuse, input_mode, train: see :class:`mcu_gen.api.PlanOptions`.
         name: name of the network; the model's file name when left out.
 
     Raises:
         DoesNotFitError: see :func:`mcu_gen.api.plan`.
         UsageError: ``out`` holds somebody else's files or cannot be written.
     """
-    options = PlanOptions(max_ram, max_mac_overhead, fuse, input_mode)
+    options = PlanOptions(max_ram, max_mac_overhead, fuse, input_mode, train)
     return write(plan_with(model, board, options), out, options=options, name=name)
 
 
@@ -85,6 +86,25 @@ class ProjectFile:
     @property
     def outputs(self) -> list[TensorSpec]:
         return [TensorSpec.from_json(t) for t in self.data["outputs"]]
+
+    @property
+    def label(self) -> TensorSpec:
+        """The label of a training step.
+
+        Raises:
+            UsageError: the project was generated without training.
+        """
+        if not self.data.get("training"):
+            raise UsageError(
+                "this project was generated without training", where=str(self.dir),
+                hints=["generate it with --train head, --train last:2, --train all..."],
+            )  # fmt: skip
+        return TensorSpec.from_json(self.data["training"]["label"])
+
+    @property
+    def weights(self) -> list[TensorSpec]:
+        """The tensors that training changes, in the order of the layers; empty without training."""
+        return [TensorSpec.from_json(t) for t in (self.data.get("training") or {"weights": []})["weights"]]
 
     def record(self, **results: Any) -> None:
         """Adds results of later verbs (``build``, ``profile``, ``validation``) to ``mcu-gen.json``."""

@@ -200,7 +200,7 @@ class _NetworkWriter:
             return None
         tensors = self.plan.graph.tensors
         return {
-            "first": next(s.index for s in self.plan.steps if s.node.name == found.first),
+            "first": self.plan.inference_steps,
             "label": self.io(tensors[found.label], const=False),
             "loss": self.location(tensors[found.loss], const=True),
             "skipped": self.location(tensors[found.skipped], const=True),
@@ -241,7 +241,10 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
     }
     files: dict[str, str] = {}
     files[f"include/{net}.h"] = render(
-        "network/net.h.j2", common | io | {"layers": len(steps), "streamed": _streamed(plan, segments)}
+        "network/net.h.j2",
+        common
+        | io
+        | {"layers": plan.inference_steps, "training_layers": len(steps), "streamed": _streamed(plan, segments)},
     )
     files[f"src/{net}.c"] = render(
         "network/net.c.j2",

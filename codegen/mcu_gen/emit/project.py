@@ -65,6 +65,13 @@ def computed_macs(plan: Plan, step: Step) -> int:
     return macs * rows * columns // (step.node.y.shape[1] * step.node.y.shape[2])
 
 
+def phase(plan: Plan, step: Step) -> str:
+    """What a step belongs to: ``inference``, or in the rest of a training step ``backward`` or ``update``."""
+    if step.index < plan.inference_steps:
+        return "inference"
+    return "update" if any(t.variable for t in step.node.outputs) else "backward"
+
+
 def layer_data(plan: Plan) -> list[dict[str, Any]]:
     """One record per step: name, op, kernel, shapes, MACs (once, and with what tiles do again), scratch bytes."""
     return [
@@ -73,6 +80,7 @@ def layer_data(plan: Plan) -> list[dict[str, Any]]:
             "name": s.node.name,
             "op": s.node.type,
             "kernel": s.kernel.name,
+            "phase": phase(plan, s),
             "inputs": [t.name for t in s.node.inputs if t is not None and t.data is None],
             "output": s.node.y.name,
             "output_shape": list(s.node.y.shape),
@@ -152,6 +160,16 @@ def project_files(plan: Plan, provenance: Provenance, options: ProjectOptions) -
     return files
 
 
+def training_data(graph: Graph) -> dict[str, Any] | None:
+    """Label and weights of a network that trains itself; None for others."""
+    t = graph.training
+    if t is None:
+        return None
+    loss = next(op.type for op in graph.ops if t.loss in op.outputs)
+    weights = [_tensor_data(graph, n) for n in t.trained]
+    return {"loss": loss, "label": _tensor_data(graph, t.label), "weights": weights}
+
+
 def project_json(plan: Plan, provenance: Provenance, options: ProjectOptions, net: str) -> str:
     """``mcu-gen.json``: what later verbs read."""
     document = {
@@ -166,6 +184,7 @@ def project_json(plan: Plan, provenance: Provenance, options: ProjectOptions, ne
         "inputs": [_tensor_data(plan.graph, n) for n in plan.graph.inference_inputs],
         "outputs": [_tensor_data(plan.graph, n) for n in plan.graph.inference_outputs],
         "layers": layer_data(plan),
+        "training": training_data(plan.graph),
         "plan": plan_document(plan),
     }
     return json.dumps(document, indent=1) + "\n"

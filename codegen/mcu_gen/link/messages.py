@@ -103,7 +103,10 @@ MESSAGES = (
     Message(
         "TENSOR_INFO",
         0x02,
-        (Field("direction", "u8", "0 = input, 1 = output"), Field("index", "u16")),
+        (
+            Field("direction", "u8", "0 = input, 1 = output, 2 = label of a training step, 3 = trained weights"),
+            Field("index", "u16"),
+        ),
         (
             Field("name", "str"),
             Field("dtype", "u8", "MCU_INT8 ..."),
@@ -114,7 +117,7 @@ MESSAGES = (
             Field("dims", "u32s"),
         ),
         True,
-        "An input or output of the network.",
+        "An input or output of the network, or a tensor of its training step.",
     ),
     Message(
         "WRITE_INPUT",
@@ -204,6 +207,34 @@ MESSAGES = (
         (Field("data", "bytes", "the layer's output"),),
         False,
         "One inference that answers with the output of one layer; builds with hooks only.",
+    ),
+    Message(
+        "TRAIN_STEP",
+        0x0E,
+        (Field("label", "bytes", "the whole label; the inputs were written before"),),
+        (
+            Field("skipped", "i32", "updates left out; 0 = all weights were updated"),
+            Field("loss", "f32", "before the update"),
+            Field("ticks", "u64", "of the step alone"),
+        ),
+        False,
+        "One training step, forward pass included: READ_OUTPUT then gives the prediction before the update.",
+    ),
+    Message(
+        "LEARNING_RATE",
+        0x0F,
+        (Field("rate", "f32"),),
+        (),
+        True,
+        "The learning rate of the steps that follow.",
+    ),
+    Message(
+        "READ_WEIGHTS",
+        0x10,
+        (Field("tensor", "u16"), Field("offset", "u32", "bytes"), Field("length", "u32", "bytes")),
+        (Field("data", "bytes"),),
+        True,
+        "A piece of a trained tensor.",
     ),
     Message("EXIT", 0x0D, (Field("status", "u8"),), (), False, "Ends the program after the answer."),
 )

@@ -152,6 +152,14 @@ class Plan:
         return self.offsets[self.aliases.get(tensor, tensor)]
 
     @property
+    def inference_steps(self) -> int:
+        """Steps of an inference: all of them, or those before the rest of a training step."""
+        training = self.graph.training
+        if training is None:
+            return len(self.steps)
+        return next(s.index for s in self.steps if s.node.name == training.first)
+
+    @property
     def base_macs(self) -> int:
         """Multiply-accumulates of one inference when nothing is computed twice."""
         return sum(operator(s.node.type).macs(s.node) for s in self.steps)

@@ -69,6 +69,15 @@ class Stats:
     inferences: int
 
 
+@dataclass(frozen=True)
+class TrainStep:
+    """What a training step gives: the loss before the update, how many updates were left out, and its ticks."""
+
+    loss: float
+    skipped: int
+    ticks: int
+
+
 class SharedBulk(Protocol):
     """Bulk memory of an emulated board that this process reaches without the serial line."""
 
@@ -232,10 +241,38 @@ class Device:
             total += ticks
         return outputs, total
 
-    def profile(self) -> list[int]:
-        """Ticks per layer of the last inference, the call of each layer's hook included (builds with hooks)."""
+    # -- training ------------------------------------------------------------------------------------------------------
+
+    def set_learning_rate(self, rate: float) -> None:
+        """The learning rate of the steps that follow."""
+        self._session.request("LEARNING_RATE", rate=rate)
+
+    def train_step(self, inputs: Sequence[np.ndarray], label: np.ndarray) -> TrainStep:
+        """One training step on one sample: forward pass, loss, backward pass, updates."""
+        self._write_inputs(inputs)
+        (info,) = self._tensor_infos(2, 1)
+        if label.shape != info.shape or label.dtype != info.dtype:
+            raise UsageError(f"the label is {label.dtype}{list(label.shape)}, not {info.dtype}{list(info.shape)}")
+        data = label.astype(label.dtype.newbyteorder("<"), copy=False).tobytes()
+        deadline = self._limits.inference
+        answer = self._session.request("TRAIN_STEP", deadline_s=deadline, label=data)
+        return TrainStep(float(answer["loss"]), int(answer["skipped"]), self._ticks(int(answer["ticks"]), 1))
+
+    def read_weights(self, count: int) -> list[np.ndarray]:
+        """The first ``count`` trained tensors of a network that trains itself, in the order of the layers."""
+        return [self._read("READ_WEIGHTS", i, info) for i, info in enumerate(self._tensor_infos(3, count))]
+
+    def read_outputs(self) -> list[np.ndarray]:
+        """The outputs of the last inference or training step."""
+        return [self._read("READ_OUTPUT", i, info) for i, info in enumerate(self.outputs)]
+
+    def profile(self, layers: int | None = None) -> list[int]:
+        """Ticks per layer of the last inference, the call of each layer's hook included (builds with hooks).
+
+        ``layers`` is how many there are where it was a training step.
+        """
         ticks = self._session.request("PROFILE", first=0)["ticks"]
-        layers = self.hello().layers
+        layers = self.hello().layers if layers is None else layers
         if len(ticks) != layers:
             raise DeviceError(f"the device recorded {len(ticks)} of {layers} layers", where=self.name)
         return [self._ticks(t, 1) for t in ticks]
@@ -316,23 +353,20 @@ class Device:
         self._write_inputs(inputs)
         answer = self._session.request("INFER", deadline_s=self._limits.inference)
         self._check_status(answer)
-        outputs = []
-        for tensor, info in enumerate(self.outputs):
-            data = b""
-            while len(data) < info.bytes:
-                length = min(self._limits.read_bytes, info.bytes - len(data))
-                piece = self._session.request(
-                    "READ_OUTPUT",
-                    deadline_s=self._transfer_s(length),
-                    tensor=tensor,
-                    offset=len(data),
-                    length=length,
-                )["data"]
-                if len(piece) != length:
-                    raise DeviceError(f"{length} bytes were asked for, {len(piece)} came", where=self.name)
-                data += piece
-            outputs.append(self._array(data, info))
-        return outputs, self._ticks(int(answer["ticks"]), 1)
+        return self.read_outputs(), self._ticks(int(answer["ticks"]), 1)
+
+    def _read(self, message: str, tensor: int, info: TensorInfo) -> np.ndarray:
+        """A tensor of the device, piece by piece."""
+        data = b""
+        while len(data) < info.bytes:
+            length = min(self._limits.read_bytes, info.bytes - len(data))
+            piece = self._session.request(
+                message, deadline_s=self._transfer_s(length), tensor=tensor, offset=len(data), length=length
+            )["data"]
+            if len(piece) != length:
+                raise DeviceError(f"{length} bytes were asked for, {len(piece)} came", where=self.name)
+            data += piece
+        return self._array(data, info)
 
     def _infer_bulk(
         self, batch: Sequence[Sequence[np.ndarray]], bulk: SharedBulk, reset_each: bool

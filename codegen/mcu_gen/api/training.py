@@ -1,0 +1,157 @@
+"""Learning on the device: runs a generated project's training step over a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mcu_gen.api.devices import open_device
+from mcu_gen.api.projects import ProjectFile, open_project
+from mcu_gen.api.samples import Data, TensorSpec, as_batch, split_samples, unbatch
+from mcu_gen.errors import UsageError
+from mcu_gen.graph import DType
+from mcu_gen.run.device import Device
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a training run gives.
+
+    Attributes:
+        loss: per step, before its update; NaN where the label was no class or the prediction not finite.
+        skipped: updates left out, of all steps together.
+        accuracy_before, accuracy_after: share of the samples classified rightly; None for networks that do not
+            classify.
+        prequential: share of the samples of the run classified rightly by the weights before their own update.
+        instructions_per_step: counted by an emulator; None where nothing counts instructions.
+        weights: the trained tensors at the end, by name.
+        stack_used: the deepest stack so far, bytes.
+    """
+
+    loss: list[float]
+    skipped: int
+    accuracy_before: float | None
+    accuracy_after: float | None
+    prequential: float | None
+    instructions_per_step: int | None
+    weights: dict[str, np.ndarray]
+    stack_used: int
+
+    @property
+    def steps(self) -> int:
+        return len(self.loss)
+
+
+def _no_progress(done: int, total: int) -> None:
+    del done, total
+
+
+def labels_of(project: ProjectFile, y: np.ndarray) -> np.ndarray:
+    """Labels as the network takes them, one row per sample.
+
+    Raises:
+        UsageError: they are no whole numbers where classes are wanted, or no targets of the output's shape.
+    """
+    spec: TensorSpec = project.label
+    y = np.asarray(y)
+    if y.dtype.kind not in "iufb":
+        raise UsageError(f"labels are {y.dtype}, numbers are wanted", where="y")
+    if spec.dtype is DType.INT32:
+        if y.dtype.kind == "f" and not np.array_equal(y, np.trunc(y)):
+            raise UsageError("labels are class numbers, but not all are whole numbers", where="y")
+        classes = project.outputs[0].shape[-1]
+        if y.size and (y.min() < 0 or y.max() >= classes):
+            raise UsageError(
+                f"labels go from {y.min()} to {y.max()}, the network has {classes} classes", where="y",
+                hints=[f"classes are numbered 0 to {classes - 1}"],
+            )  # fmt: skip
+    return split_samples(y, spec, "y").astype(spec.dtype.numpy)
+
+
+def train(
+    folder: str | Path,
+    x: Data,
+    y: np.ndarray,
+    *,
+    steps: int,
+    rate: float,
+    on: str = "host",
+    shuffle: int | None = None,
+    progress: Callable[[int, int], None] = _no_progress,
+) -> TrainingRun:
+    """Trains a project that was generated with ``train`` on the device, one sample per step.
+
+    The samples are taken in their order, again from the first when all were seen; the accuracy is that on all of them.
+    A board on a serial port goes on with the weights that it has; a host process or an emulator starts with those of
+    the model.
+
+    Args:
+        folder: the project.
+        x: samples, as for :func:`mcu_gen.api.run`.
+        y: class numbers, or targets in the shape of the output.
+        steps: how many.
+        rate: the learning rate.
+        on: ``host``, ``qemu``, ``renode``, or a serial port.
+        shuffle: seed of the order in which samples are taken, another one in every pass.
+        progress: called with ``(done, total)`` steps.
+
+    Raises:
+        UsageError: the data do not fit the network, or the project does not train.
+        DeviceError: the device failed or passed its deadline.
+    """
+    project = open_project(folder)
+    labels = labels_of(project, y)
+    samples = unbatch(as_batch(x, project.inputs), project.inputs)
+    if len(samples) != len(labels):
+        raise UsageError(f"{len(samples)} samples and {len(labels)} labels", where="x, y")
+    if steps < 1 or not np.isfinite(rate) or abs(rate) > np.finfo(np.float32).max:
+        what = f"{steps} steps" if steps < 1 else f"a learning rate of {rate}"
+        raise UsageError(f"{what} cannot be done", where="--steps" if steps < 1 else "--lr")
+    classes = labels.reshape(len(labels), -1)[:, 0] if project.label.dtype is DType.INT32 else None
+    losses: list[float] = []
+    skipped = ticks = right = 0
+    with open_device(project, on) as device:
+        before = _accuracy(device, samples, classes)
+        device.set_learning_rate(rate)
+        for done, i in enumerate(_order(len(samples), steps, shuffle)):
+            step = device.train_step(samples[i], labels[i])
+            losses.append(step.loss)
+            skipped += step.skipped
+            ticks += step.ticks
+            if classes is not None:
+                right += int(np.argmax(device.read_outputs()[0]) == classes[i])
+            progress(done + 1, steps)
+        instructions = device.instructions(ticks)
+        weights = device.read_weights(len(project.weights))
+        after = _accuracy(device, samples, classes)
+        stack = device.stats().stack_used
+    return TrainingRun(
+        loss=losses,
+        skipped=skipped,
+        accuracy_before=before,
+        accuracy_after=after,
+        prequential=None if classes is None else right / steps,
+        instructions_per_step=None if instructions is None else instructions // steps,
+        weights={s.name: w for s, w in zip(project.weights, weights, strict=True)},
+        stack_used=stack,
+    )
+
+
+def _order(samples: int, steps: int, shuffle: int | None) -> list[int]:
+    """Which sample each step takes."""
+    if shuffle is None:
+        return [i % samples for i in range(steps)]
+    rng = np.random.default_rng(shuffle)
+    passes = [rng.permutation(samples) for _ in range(-(-steps // samples))]
+    return [int(i) for i in np.concatenate(passes)[:steps]]
+
+
+def _accuracy(device: Device, samples: list[list[np.ndarray]], classes: np.ndarray | None) -> float | None:
+    """Share of the samples whose largest output is the label."""
+    if classes is None:
+        return None
+    outputs, _ = device.infer_many(samples)
+    return float(np.mean([np.argmax(o[0]) == c for o, c in zip(outputs, classes, strict=True)]))
