@@ -310,6 +310,97 @@ __attribute__((noinline, unused)) static void mg_dsp_depthwise_s8_4(mg_depthwise
         : "r1", "r2", "r3", "r12", "cc", "memory");
 }
 
+#define MG_DSP_ADD_S8                                                                                                  \
+    "ldrsb r12, [%1], #1\n\t"                                                                                          \
+    "ldrsb r3, [%0], #1\n\t"                                                                                           \
+    "sub r12, r12, r4\n\t"                                                                                             \
+    "lsl r12, r12, #21\n\t"                                                                                            \
+    "smmlar r2, r12, r5, r6\n\t"                                                                                       \
+    "add r2, r2, r12, asr #31\n\t"                                                                                     \
+    "asr r2, r2, r8\n\t"                                                                                               \
+    "add r2, r2, r3, lsl #19\n\t"                                                                                      \
+    "lsl r2, r2, #1\n\t"                                                                                               \
+    "smmlar r12, r2, r9, r10\n\t"                                                                                      \
+    "add r12, r12, r2, asr #31\n\t"                                                                                    \
+    "asr r12, r12, r11\n\t"                                                                                            \
+    "ssat r12, #8, r12\n\t"                                                                                            \
+    "strb r12, [%2], #1\n\t"
+
+__attribute__((noinline, unused)) static void mg_dsp_add_s8(const mg_add_scale_s8 *s, const int8_t *x0, const int8_t *x1,
+                                                            int8_t *y, uint32_t n) {
+    register const int8_t *a __asm__("r0") = x0;
+    register const int8_t *b __asm__("r1") = x1;
+    register int8_t *to __asm__("lr") = y;
+    register const mg_add_scale_s8 *scale __asm__("r2") = s;
+    register uint32_t count __asm__("r3") = n;
+    if (n == 0u) {
+        return;
+    }
+    __asm__ volatile(".syntax unified\n\t"
+                     "push {r4-r11}\n\t"
+                     "mov r12, %3\n\t"
+                     "add r7, %0, %4\n\t"
+                     "tst %4, #1\n\t"
+                     "ldm r12, {r4, r5, r6, r8, r9, r10, r11}\n\t"
+                     "bne 2f\n"
+                     "1:\n\t" MG_DSP_ADD_S8 "2:\n\t" MG_DSP_ADD_S8 "cmp %0, r7\n\t"
+                     "bne 1b\n\t"
+                     "pop {r4-r11}\n\t"
+                     : "+r"(a), "+r"(b), "+r"(to), "+r"(scale), "+r"(count)
+                     :
+                     : "r12", "cc", "memory");
+}
+
+static inline void mg_dsp_vector_s8(int16_t *column, const int8_t *x, int32_t n) {
+    uint32_t *to = (uint32_t *)(void *)column;
+    int32_t k = 0;
+    for (; k + 4 <= n; k += 4) {
+        const uint32_t word = mg_dsp_load(x + k);
+        *to++ = mg_dsp_sxtb16(word);
+        *to++ = mg_dsp_sxtb16_ror8(word);
+    }
+    if (k < n) {
+        const uint32_t word = mg_dsp_load_some(x + k, (uint32_t)(n - k));
+        *to++ = mg_dsp_sxtb16(word);
+        *to++ = mg_dsp_sxtb16_ror8(word);
+    }
+}
+
+#define MG_DSP_ROW(sum, w)                                                                                             \
+    "sxtb16 r3, " w "\n\t"                                                                                             \
+    "smlad " sum ", r3, r12, " sum "\n\t"                                                                              \
+    "sxtb16 " w ", " w ", ror #8\n\t"                                                                                  \
+    "smlad " sum ", " w ", lr, " sum "\n\t"
+
+/* Four numbers of depth of four rows. */
+#define MG_DSP_ROWS_4                                                                                                  \
+    "ldm r0!, {r8, r9, r10, r11}\n\t"                                                                                  \
+    "ldrd r12, lr, [r1], #8\n\t" MG_DSP_ROW("r4", "r8") MG_DSP_ROW("r5", "r9") MG_DSP_ROW("r6", "r10")                 \
+        MG_DSP_ROW("r7", "r11")
+
+__attribute__((noinline, unused)) static void mg_dsp_rows_s8_4(const uint32_t *w, const int16_t *vector, int32_t depth,
+                                                               int32_t sum[4]) {
+    register const uint32_t *r0 __asm__("r0") = w;
+    register const int16_t *r1 __asm__("r1") = vector;
+    register int32_t r2 __asm__("r2") = depth;
+    register int32_t *r3 __asm__("r3") = sum;
+    /* r0 weights, r1 vector, r2 its end, r4-r7 sums */
+    __asm__ volatile(".syntax unified\n\t"
+                     "push {r3-r11, lr}\n\t"
+                     "ldm r3, {r4, r5, r6, r7}\n\t"
+                     "tst r2, #4\n\t"
+                     "add r2, r1, r2, lsl #1\n\t"
+                     "bne 2f\n"
+                     "1:\n\t" MG_DSP_ROWS_4 "2:\n\t" MG_DSP_ROWS_4 "cmp r1, r2\n\t"
+                     "bne 1b\n\t"
+                     "ldr r3, [sp]\n\t"
+                     "stm r3, {r4, r5, r6, r7}\n\t"
+                     "pop {r3-r11, lr}\n\t"
+                     : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
+                     :
+                     : "r12", "cc", "memory");
+}
+
 /* Word by word; the empty assembly keeps compilers from making calls of memset and memcpy, which may go byte by byte. */
 static inline void mg_dsp_fill_s8(int8_t *to, int8_t value, int32_t n) {
     const uint32_t word = (uint32_t)(uint8_t)value * 0x01010101u;
@@ -348,6 +439,9 @@ static inline void mg_dsp_copy_s8(int8_t *to, const int8_t *from, int32_t n) {
 #define mg_fill_s8      mg_dsp_fill_s8
 #define mg_copy_s8      mg_dsp_copy_s8
 #define mg_depthwise_s8_4 mg_dsp_depthwise_s8_4
+#define mg_add_s8 mg_dsp_add_s8
+#define mg_vector_s8 mg_dsp_vector_s8
+#define mg_rows_s8_4 mg_dsp_rows_s8_4
 #define mg_block_s8_2x3 mg_dsp_block_s8_2x3
 #define mg_column_s8    mg_dsp_column_s8
 #define mg_columns_s8   mg_dsp_columns_s8

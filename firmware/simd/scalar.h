@@ -104,11 +104,16 @@ static inline int32_t mg_requant_double(int32_t x, int32_t multiplier, int32_t s
     return mg_rounding_shift_right(mg_doubling_high_mul(mg_shl_s32(x, left), multiplier), right);
 }
 
+/* x * multiplier * 2^-32 for |x| < 2^30, rounded to nearest, halves upwards: mg_doubling_high_mul(x, multiplier / 2). */
+static inline int32_t mg_high_mul(int32_t x, uint32_t multiplier) {
+    const int64_t product = (int64_t)x * (int64_t)(uint64_t)multiplier;
+    return (int32_t)mg_asr_s64(product, 32) + (int32_t)((uint32_t)((uint64_t)product & 0xffffffffu) >> 31);
+}
+
 /* x * multiplier * 2^-(n + 32) for 0 < n < 32 and |x| < 2^30, rounded as mg_requant_double(x, multiplier / 2, -n) does:
  * to nearest, then to nearest again with halves away from zero.  `round` is 2^(n - 1). */
 static inline int32_t mg_requant_right(int32_t x, uint32_t multiplier, int32_t n, int32_t round) {
-    const int64_t product = (int64_t)x * (int64_t)(uint64_t)multiplier;
-    const int32_t high = (int32_t)mg_asr_s64(product, 32) + (int32_t)((uint32_t)((uint64_t)product & 0xffffffffu) >> 31);
+    const int32_t high = mg_high_mul(x, multiplier);
     return mg_asr_s32(high + round + mg_asr_s32(high, 31), n);
 }
 
@@ -122,6 +127,16 @@ static inline int32_t mg_requant_away(int32_t x, uint32_t low, uint32_t high, in
         return x < 0 ? INT32_MIN : INT32_MAX;
     }
     return x < 0 ? -(int32_t)rounded : (int32_t)rounded;
+}
+
+/* mg_requant_away(x, low, high, 32 + n) for 0 < n < 32, with 32-bit numbers: only the upper 32 bits of the product count,
+ * halves are decided there, and nothing saturates. */
+static inline int32_t mg_requant_away_right(int32_t x, uint32_t low, uint32_t high, int32_t n) {
+    const uint32_t negative = x < 0 ? 0xffffffffu : 0u;
+    const uint32_t a = ((uint32_t)x ^ negative) - negative;
+    const uint64_t product = (uint64_t)a * high + (((uint64_t)a * low) >> 32);
+    const uint32_t rounded = ((uint32_t)(product >> 32) + ((uint32_t)1 << (n - 1))) >> n;
+    return (int32_t)((rounded ^ negative) - negative);
 }
 
 /* x * m * 2^(shift - 15) for 16-bit multipliers m and wide sums, rounded once, ties upwards (16-bit convolutions with
@@ -371,6 +386,48 @@ static inline void mg_depthwise_s8_4(mg_depthwise_s8 *d) {
         d->stream += d->taps + 9;
         d->x += 4;
         d->y += 4;
+    }
+}
+
+/* How mg_add_s8 brings two inputs to a common scale: x0 has the larger scale.
+ * t = (((x1 - zero_point1) * multiplier1 * 2^-10, rounded) + round1 - [x1 < zero_point1]) >> shift1, plus x0 * 2^19;
+ * y = (2 t * multiplier * 2^-32, rounded, + round - [t < 0]) >> shift, saturated to int8. */
+typedef struct {
+    int32_t zero_point1, multiplier1, round1, shift1;
+    int32_t multiplier, round, shift;
+} mg_add_scale_s8;
+
+static inline int32_t mg_high_mul_round(int32_t a, int32_t b, int32_t sum) {
+    return mg_add_s32(sum, (int32_t)mg_asr_s64((int64_t)a * b + ((int64_t)1 << 31), 32));
+}
+
+static inline void mg_add_s8(const mg_add_scale_s8 *s, const int8_t *x0, const int8_t *x1, int8_t *y, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t b = (x1[i] - s->zero_point1) * (1 << 21);
+        const int32_t scaled = mg_high_mul_round(b, s->multiplier1, s->round1) - (b < 0 ? 1 : 0);
+        const int32_t t = 2 * (mg_asr_s32(scaled, s->shift1) + x0[i] * (1 << 19));
+        const int32_t sum = mg_high_mul_round(t, s->multiplier, s->round) - (t < 0 ? 1 : 0);
+        y[i] = (int8_t)mg_clamp_s32(mg_asr_s32(sum, s->shift), INT8_MIN, INT8_MAX);
+    }
+}
+
+/* A vector widened to int16 for mg_rows_s8_4, filled up with zeros to a multiple of 4: of every four numbers 0, 2, 1, 3. */
+static inline void mg_vector_s8(int16_t *to, const int8_t *x, int32_t n) {
+    for (int32_t k = 0; k < ((n + 3) & ~3); k++) {
+        to[(k & ~3) + (k & 1) * 2 + ((k >> 1) & 1)] = k < n ? x[k] : 0;
+    }
+}
+
+/* sum[r] += weights of row r times the vector, for four rows: four numbers of each in turn, little-endian.  depth is a
+ * multiple of 4, not 0. */
+static inline void mg_rows_s8_4(const uint32_t *w, const int16_t *vector, int32_t depth, int32_t sum[4]) {
+    for (int32_t r = 0; r < 4; r++) {
+        uint32_t total = (uint32_t)sum[r];
+        for (int32_t k = 0; k < depth; k++) {
+            const int32_t x = vector[(k & ~3) + (k & 1) * 2 + ((k >> 1) & 1)];
+            total += (uint32_t)(x * mg_byte_s8(w[(k & ~3) + r], (uint32_t)k & 3u));
+        }
+        sum[r] = (int32_t)total;
     }
 }
 

@@ -1,0 +1,96 @@
+"""int8 FULLY_CONNECTED with two 16-bit multiplications per instruction: four rows of weights at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import MAX_ELEMENTS, constant, folded_bias
+from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Value, kernel
+from mcu_gen.kernels.dsp_common import lead
+from mcu_gen.kernels.fully_connected import exact_factor
+from mcu_gen.ops import weights
+from mcu_gen.ops.fully_connected import weights_zero_point
+from mcu_gen.targets import Target
+
+#: Rows that are multiplied together.
+ROWS = 4
+
+
+@kernel
+class FullyConnectedS8Dsp(Kernel):
+    """The input is widened to int16 in scratch; scaling as in ``fully_connected_s8``."""
+
+    name = "fully_connected_s8_dsp"
+    ops = ("fully_connected",)
+    features = ("dsp",)
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        del target
+        if node.x.dtype is not DType.INT8:
+            return f"input is {node.x.dtype.value}"
+        if not node.input(1).is_constant:
+            return "weights are no constant"
+        if weights_zero_point(node) != 0:
+            return "weights have a zero point"
+        return None
+
+    def scratch(self, node: Node, target: Target) -> int:
+        del target
+        return 2 * depth_of(node)
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        """A vector is read before its outputs are written."""
+        del target
+        if node.y.elements > MAX_ELEMENTS:
+            return {}
+        channels, depth = node.input(1).shape
+        rows = np.arange(node.x.elements // depth, dtype=np.int64)
+        return {(0, 0): lead(rows * depth, (rows + 1) * channels)}
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        channels, depth = node.input(1).shape
+        blocks = -(-channels // ROWS)
+        steps = depth_of(node) // 4
+        return (
+            node.x.elements
+            // depth
+            * (blocks * (18 * steps + 2 * -(-steps // 2) + 70) + 45 * channels + 8 * steps + 40)
+        )
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        w = constant(node.input(1))
+        low, high = weights.output_range(node)
+        reach = max(high - node.y.zp, node.y.zp - low, 0) + 1
+        factors = [exact_factor(s, reach) for s in weights.channel_scales(node)]
+        bias = folded_bias(w, weights.bias_of(node), node.x.zp)
+        own: dict[str, Value] = {
+            "rows": node.x.elements // w.shape[1],
+            "in_c": w.shape[1],
+            "depth": depth_of(node),
+            "channels": w.shape[0],
+            "weights": Array(row_stream(w), "weights"),
+            "bias": Array(np.pad(bias, (0, -bias.size % ROWS)), "bias"),
+            "multiplier": Array(np.array([[m & 0xFFFFFFFF, m >> 32] for m, _ in factors], np.uint32), "multiplier"),
+            "shift": Array(np.array([s for _, s in factors], np.int8), "shift"),
+            "output_zero_point": node.y.zp,
+            "low": low,
+            "high": high,
+        }
+        return Call(own, (In(0), Out(0), Scratch()))
+
+
+def depth_of(node: Node) -> int:
+    """Length of a vector, up to a multiple of 4."""
+    return -(-node.input(1).shape[1] // 4) * 4
+
+
+def row_stream(w: np.ndarray) -> np.ndarray:
+    """Weights [N, K] in the order of ``mg_rows_s8_4``, filled up with zeros to multiples of 4; uint32 [N * K / 4]."""
+    rows, depth = w.shape
+    full = np.pad(w, ((0, -rows % ROWS), (0, -depth % 4)))
+    packed = full.reshape(-1, ROWS, full.shape[1] // 4, 4).transpose(0, 2, 1, 3)
+    words: np.ndarray = np.ascontiguousarray(packed).view("<u4").reshape(-1).astype(np.uint32)
+    return words
