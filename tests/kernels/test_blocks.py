@@ -1,8 +1,11 @@
-"""Register-blocked kernels of plain C: on the development machine under sanitizers, and on a core without SIMD."""
+"""Kernels that compute blocks of channels: register-blocked plain C, and channels along vectors (RISC-V V).
+
+On the development machine under sanitizers, and on the cores for which they are made: without SIMD, and with vectors.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,14 @@ import pytest
 from mcu_gen.kernels import kernels
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.targets import Target, load_target
+from ops.cases_fully_connected import fully_connected
+from support.elementwise import binary, unary
 from support.emulated import run_on_core
 from support.images import convolution
 from support.three_way import Build, Case, Prepared, prefer, prepare, run_generated_c
 
-CORE = "rv32_virt"
+#: The development machine runs vectors through plain C.
+HOST = Target("host", features=frozenset({"rvv"}))
 
 #: Every number of channels from one to a block and one more, odd depths, one pixel, odd pixels, every way to leave the
 #: image, tiles that do not fit, and sums that are clamped.
@@ -48,10 +54,45 @@ DEPTHWISE: list[dict[str, Any]] = [
     {"x": (1, 1, 20, 6), "channels": 6, "filter": (1, 10), "depthwise": True, "bias": False},
     {"x": (1, 6, 8, 16), "channels": 16, "filter": (3, 3), "depthwise": True, "y_scale": 0.003, "activation": "relu"},
 ]
-EXPECTED = {
-    "conv2d_block_s8": WINDOWS,
-    "conv2d_pointwise_block_s8": POINTWISE,
-    "depthwise_conv2d_block_s8": DEPTHWISE,
+#: Numbers of channels around one vector of the smallest machine and around two; test_lanes.py has all of them.
+TAILS = (1, 2, 31, 32, 33, 64, 65)
+WIDE: list[dict[str, Any]] = [{"x": (1, 2, 3, 3), "channels": c, "filter": (2, 3)} for c in TAILS]
+WIDE_POINTWISE: list[dict[str, Any]] = [{"x": (1, 1, 3, 5), "channels": c, "filter": (1, 1)} for c in TAILS]
+WIDE_DEPTHWISE: list[dict[str, Any]] = [
+    {"x": (1, 4, 5, c), "channels": c, "filter": (3, 3), "depthwise": True} for c in TAILS[1:]
+]
+CONNECTED: list[dict[str, Any]] = [
+    *({"x": (1, 7), "channels": c} for c in (*range(1, 6), *TAILS[2:])),
+    *({"x": (2, d), "channels": 4, "per_channel": True} for d in range(1, 6)),
+    {"x": (3, 40), "channels": 9, "y_scale": 0.006, "activation": "relu", "bias": False},
+]
+SUMS: list[dict[str, Any]] = [
+    *({"shapes": ((1, n), (1, n))} for n in (1, 31, 32, 33, 70)),
+    *({"scales": s, "activation": "relu"} for s in ((0.1, 0.1, 0.1), (0.1, 0.01, 0.2), (1.0, 1e-3, 1.0))),
+]
+
+
+def convolutions(table: list[dict[str, Any]]) -> list[Callable[[], bytes]]:
+    return [partial(convolution, **options) for options in table]
+
+
+LAYERS = [partial(fully_connected, **options) for options in CONNECTED]
+PAIRS = [partial(binary, builtin, **options) for builtin in ("ADD", "SUB") for options in SUMS]
+CURVES = [partial(unary, "TANH", shape=(n,), y_scale=1 / 128, y_zero_point=0) for n in (1, 127, 128, 129, 300)]
+
+#: Kernel -> core it is made for, models that it has to take.
+EXPECTED: dict[str, tuple[str, Sequence[Callable[[], bytes]]]] = {
+    "conv2d_block_s8": ("rv32_virt", convolutions(WINDOWS)),
+    "conv2d_pointwise_block_s8": ("rv32_virt", convolutions(POINTWISE)),
+    "depthwise_conv2d_block_s8": ("rv32_virt", convolutions(DEPTHWISE)),
+    "fully_connected_block_s8": ("rv32_virt", LAYERS),
+    "add_row_s8": ("rv32_virt", PAIRS),
+    "conv2d_s8_rvv": ("rv32_virt_rvv", convolutions([*WINDOWS[::3], *WIDE])),
+    "conv2d_pointwise_s8_rvv": ("rv32_virt_rvv", convolutions([*POINTWISE[::2], *WIDE_POINTWISE])),
+    "depthwise_conv2d_s8_rvv": ("rv32_virt_rvv", convolutions([*DEPTHWISE, *WIDE_DEPTHWISE])),
+    "fully_connected_s8_rvv": ("rv32_virt_rvv", LAYERS),
+    "add_s8_rvv": ("rv32_virt_rvv", PAIRS),
+    "lookup_8bit_rvv": ("rv32_virt_rvv", CURVES),
 }
 
 
@@ -80,15 +121,20 @@ def random_windows(seed: int, count: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def cases(table: list[dict[str, Any]], prefix: str) -> list[Case]:
-    return [Case(f"{prefix} {i} {options}", partial(convolution, **options)) for i, options in enumerate(table)]
+def described(model: Callable[[], bytes]) -> str:
+    return str(getattr(model, "keywords", ""))
+
+
+def cases(models: Sequence[Callable[[], bytes]], prefix: str) -> list[Case]:
+    return [Case(f"{prefix} {i} {described(model)}", model) for i, model in enumerate(models)]
 
 
 @pytest.fixture(scope="module")
 def ready() -> dict[str, list[Prepared]]:
     """The cases of each kernel, with LiteRT's outputs."""
-    tables = EXPECTED | {"random": list(random_windows(3, 16))}
-    every = [c for name, table in tables.items() for c in cases(table, name)]
+    tables = {name: models for name, (_, models) in EXPECTED.items()}
+    tables["random"] = convolutions(list(random_windows(3, 16)))
+    every = [c for name, models in tables.items() for c in cases(models, name)]
     prepared, failures = prepare(every)
     assert not failures, failures
     return {name: [p for p in prepared if p.case.name.startswith(f"{name} ")] for name in tables}
@@ -109,14 +155,14 @@ def builds_with(name: str, ready: dict[str, list[Prepared]], target: Target) -> 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_on_the_development_machine(name: str, ready: dict[str, list[Prepared]], tmp_path: Path) -> None:
-    failures = run_generated_c(tmp_path, builds_with(name, ready, Target("host")))
+    failures = run_generated_c(tmp_path, builds_with(name, ready, HOST))
     assert not failures, "\n".join(f"{case}: {text}" for case, text in failures.items())
 
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("name", EXPECTED)
 def test_on_the_core(name: str, ready: dict[str, list[Prepared]], tmp_path: Path) -> None:
-    target = load_target(CORE)
+    target = load_target(EXPECTED[name][0])
     failures = run_on_core(tmp_path, builds_with(name, ready, target), target)
     assert not failures, "\n".join(f"{case}: {text}" for case, text in failures.items())
 
@@ -130,10 +176,10 @@ def test_what_the_blocks_refuse_is_computed_otherwise() -> None:
         ({"x": (1, 2, 2, 2), "channels": 4, "depthwise": True}, "more than one"),
     ]
     table = [options for options, _ in tables]
-    prepared, failures = prepare(cases(table, "refused"))
+    prepared, failures = prepare(cases(convolutions(table), "refused"))
     assert not failures, failures
     for p, (_, reason) in zip(prepared, tables, strict=True):
         node = next(iter(p.graph.nodes()))
-        found = [k.rejects(node, Target("host")) for k in kernels() if k.name in EXPECTED and node.type in k.ops]
+        found = [k.rejects(node, HOST) for k in kernels() if k.name in EXPECTED and node.type in k.ops]
         assert all(found), p.case.name
         assert any(text is not None and reason in text for text in found), found

@@ -6,7 +6,9 @@ network.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -179,10 +181,54 @@ def _call(command: Sequence[str]) -> None:
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr[-3000:]}"
 
 
-def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[str, str]:
-    """Builds and runs the firmware; failures by title."""
+def _link_and_run(folder: Path, objects: Sequence[Path], target: Target) -> subprocess.CompletedProcess[str]:
+    """Builds ``folder/main.c`` and the board's files, links them with ``objects``, runs the program."""
     flags = _flags()
     toolchain = flags.choose(target.settings)
+    command = firmware_command(target)
+    hal = folder / "lib" / "mcu_runtime"
+    includes = [f"-I{folder}", f"-I{hal}", f"-I{hal / 'hal'}"]
+    objects = list(objects)
+    for source in [folder / "main.c", *sorted((hal / "hal").glob("*.[cS]"))]:
+        language = [] if source.suffix == ".c" else ["-x", "assembler-with-cpp"]
+        flags_of = command if source.suffix == ".c" else [f for f in command if f not in flags.LANGUAGE]
+        objects.append(source.with_suffix(".o"))
+        _call([*flags_of, *includes, *language, "-c", str(source), "-o", str(objects[-1])])
+    (folder / "objects.txt").write_text("\n".join(map(str, objects)))
+    elf = folder / "firmware.elf"
+    script = f"-T{folder / 'ld' / (target.name + '.ld')}"
+    linker = [toolchain.programs["LINK"], *toolchain.link, "-Wl,--gc-sections", script]
+    _call([*linker, f"@{folder / 'objects.txt'}", *toolchain.settings["libs"], "-o", str(elf)])
+    qemu = target.emulators["qemu"]
+    return subprocess.run(
+        [qemu["program"], *qemu["args"], "-serial", "stdio", qemu["image_option"], str(elf)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=EMULATOR_S,
+    )
+
+
+def with_vector_length(target: Target, bits: int) -> Target:
+    """``target`` emulated with vectors of another length (RISC-V V)."""
+    qemu = dict(target.emulators["qemu"])
+    qemu["args"] = [re.sub(r"\bvlen=\d+", f"vlen={bits}", argument) for argument in qemu["args"]]
+    assert qemu["args"] != target.emulators["qemu"]["args"] or bits == 128
+    return dataclasses.replace(target, emulators={**target.emulators, "qemu": qemu})
+
+
+def run_program(folder: Path, main: str, target: Target) -> str:
+    """What the program ``main`` (C, with ``hal_putc``) writes on an emulated core."""
+    for name, text in project_files(target, net="test", origin=["A test of verbs."]).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "main.c").write_text(main)
+    return _link_and_run(folder, [], target).stdout
+
+
+def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[str, str]:
+    """Builds and runs the firmware; failures by title."""
     command = firmware_command(target)
     for name, text in project_files(target, net="test", origin=["Operator tests."]).items():
         path = folder / name
@@ -202,27 +248,7 @@ def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[s
     declarations = "\n".join(f"extern const test_case {n};" for n in names)
     main = _MAIN.format(declarations=declarations, names=", ".join(f"&{n}" for n in names))
     (folder / "main.c").write_text(main)
-    hal = folder / "lib" / "mcu_runtime"
-    includes = [f"-I{folder}", f"-I{hal}", f"-I{hal / 'hal'}"]
-    objects = [u.with_suffix(".o") for u in units]
-    for source in [folder / "main.c", *sorted((hal / "hal").glob("*.[cS]"))]:
-        language = [] if source.suffix == ".c" else ["-x", "assembler-with-cpp"]
-        flags_of = command if source.suffix == ".c" else [f for f in command if f not in flags.LANGUAGE]
-        objects.append(source.with_suffix(".o"))
-        _call([*flags_of, *includes, *language, "-c", str(source), "-o", str(objects[-1])])
-    (folder / "objects.txt").write_text("\n".join(map(str, objects)))
-    elf = folder / "firmware.elf"
-    script = f"-T{folder / 'ld' / (target.name + '.ld')}"
-    linker = [toolchain.programs["LINK"], *toolchain.link, "-Wl,--gc-sections", script]
-    _call([*linker, f"@{folder / 'objects.txt'}", *toolchain.settings["libs"], "-o", str(elf)])
-    qemu = target.emulators["qemu"]
-    ran = subprocess.run(
-        [qemu["program"], *qemu["args"], "-serial", "stdio", qemu["image_option"], str(elf)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=EMULATOR_S,
-    )
+    ran = _link_and_run(folder, [u.with_suffix(".o") for u in units], target)
     lines = ran.stdout.split("\n")
     said = {int(line[5:]): line[:4] for line in lines if line[:5] in ("PASS ", "FAIL ") and line[5:].isdigit()}
     failures = {
