@@ -14,8 +14,8 @@ from mcu_gen.targets import Target, read_manifest
 
 EMULATORS = ("qemu", "renode")
 
-#: Guard bytes before and behind the arena in builds that check them.
-GUARD_BYTES = 64
+#: Guard bytes before and behind the arena in builds that check them, and their alignment.
+GUARD_BYTES, GUARD_ALIGN = 64, 16
 
 
 def target_of(project: ProjectFile) -> Target:
@@ -23,12 +23,21 @@ def target_of(project: ProjectFile) -> Target:
     return read_manifest(project.dir / "platform" / "boards" / f"{project.board}.json")
 
 
-def _variant(project: ProjectFile, *, hooks: bool, guard: bool) -> tuple[list[str], str]:
+def guard_room(project: ProjectFile) -> int:
+    """Guard bytes for which there is room on each side of the arena: a limit of ``--max-ram`` holds for them too."""
+    plan = project.data["plan"]
+    if plan["max_ram"] is None:
+        return GUARD_BYTES
+    room = (int(plan["max_ram"]) - int(plan["ram_bytes"]) - GUARD_ALIGN + 1) // 2
+    return max(0, min(GUARD_BYTES, room // GUARD_ALIGN * GUARD_ALIGN))
+
+
+def _variant(project: ProjectFile, *, hooks: bool, guard: int) -> tuple[list[str], str]:
     """Macros of a build and the name of its folder."""
     prefix = project.network.upper()
     defines = [f"{prefix}_HOOKS"] if hooks else []
-    defines += [f"{prefix}_GUARD={GUARD_BYTES}"] if guard else []
-    return defines, "-".join(n for n, on in (("hooks", hooks), ("guard", guard)) if on)
+    defines += [f"{prefix}_GUARD={guard}"] if guard else []
+    return defines, "-".join(n for n, on in (("hooks", hooks), ("guard", guard > 0)) if on)
 
 
 def check_place(on: str, target: Target) -> None:
@@ -56,7 +65,7 @@ def open_device(
         project: a generated project.
         on: ``host`` (the same C compiled for this machine), ``qemu``, ``renode``, or a serial port.
         hooks: call the hook after every layer (profiles, outputs of single layers).
-        guard: guard bytes around the arena.
+        guard: guard bytes around the arena, as many as the RAM limit of the project leaves room for (on the host: all).
         flash: upload to a board on a serial port first; otherwise what is on it is used.
 
     Raises:
@@ -66,7 +75,8 @@ def open_device(
     """
     target = target_of(project)
     check_place(on, target)
-    defines, variant = _variant(project, hooks=hooks, guard=guard)
+    room = GUARD_BYTES if on == "host" else guard_room(project)
+    defines, variant = _variant(project, hooks=hooks, guard=room if guard else 0)
     if on == "host":
         return open_host(build_host(project.dir, defines=defines))
     if on in EMULATORS:

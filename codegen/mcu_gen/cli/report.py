@@ -50,10 +50,15 @@ def report(
     project: ProjectDir,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page.")] = Path("report.html"),
     model: Annotated[
-        Path | None, typer.Option("--model", "-m", help="The project's model, to ask TensorFlow Lite Micro about it.")
+        Path | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="The project's model: adds the front of all plans, and TensorFlow Lite Micro's figure.",
+        ),
     ] = None,
 ) -> tuple[dict[str, Any], Render]:
-    """One self-contained page: memory map, layers, sizes, comparison with TensorFlow Lite Micro."""
+    """One self-contained page: memory map, front, graph with segments, layers, sizes, comparison."""
     found = api.open_project(project)
     with out.phase("asking TensorFlow Lite Micro"):
         content = project_model(found, model)
@@ -62,6 +67,11 @@ def report(
             tflm = tflm_memory(content)
             if tflm["arena_bytes"] is not None:
                 found.record(tflm=tflm)
+    if model is not None and "pareto" not in found.data["plan"]:
+        with out.phase("searching all plans"):
+            front = api.front_data(api.pareto(model, api.target_of(found), input_mode="auto"))
+        found.record(plan={**found.data["plan"], "pareto": front})
+    found = api.open_project(project)
     write_report(found, output, tflm)
     plan = found.data["plan"]
     data = {

@@ -119,7 +119,7 @@ def validate(
             rows.append(("instructions", f"{result['instructions_per_sample']:,} per sample, simulated"))
         if result["stack_reserved"]:
             rows.append(("stack", f"{result['stack_used']:,} B used of {result['stack_reserved']:,} B reserved"))
-        rows.append(("guard bytes", "untouched" if result["guard_ok"] else "not in this build"))
+        rows.append(("guard bytes", "untouched" if result["guard_ok"] else "none: no room within --max-ram"))
         if result["dir"]:
             rows.append(("project", escape(result["dir"])))
         out.out.print(facts(rows))

@@ -10,14 +10,14 @@ from typing import Any
 
 #: Drawing area, in user units; the picture scales to the width of the page.
 _WIDTH, _HEIGHT = 960, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 14, 16, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 14, 18, 44
 _TICKS = 5
 _CHAR_WIDTH = 6.7  # of the labels, in user units
 _LABEL_HEIGHT = 13.0
 _MIN_HEIGHT = 3.0  # of a box, so that ten bytes can still be pointed at
 
 #: A limit that would leave less than this part of the height to the buffers is not drawn to scale.
-_MIN_FILL = 0.3
+_MIN_FILL = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ def nice_step(span: int, ticks: int) -> int:
     return int(2 ** round(math.log2(span / ticks)))
 
 
-def _axis_label(count: int, step: int) -> str:
+def axis_label(count: int, step: int) -> str:
+    """An address on an axis whose marks are ``step`` bytes apart."""
     if step >= 1024:
         value = count / 1024
         return f"{value:.0f} KiB" if value == int(value) else f"{value:.1f} KiB"
@@ -114,6 +115,34 @@ def _place(box: _Rect, width: float, others: Sequence[_Rect], labels: Sequence[_
     return best[1] if best is not None else None
 
 
+#: Kinds of buffers in words.
+_WHAT = {
+    "patch": "patch: the part of the tensor that a tile needs",
+    "halo": "line buffer: rows kept for the next tile",
+    "side": "columns kept for the next tile",
+    "streamed": "input pushed row by row: rows that wait",
+    "state": "how many rows have come",
+}
+
+
+def _bands(scale: _Scale, plan: Mapping[str, Any]) -> list[str]:
+    """A background band per fused segment."""
+    parts = []
+    for number, s in enumerate(plan["fusion"], 1):
+        x, end = scale.x(s["first"]), scale.x(s["last"] + 1)
+        bottom = _HEIGHT - _BOTTOM
+        title = f"segment {number}: layers {s['first']} to {s['last']} in {s['n_y']}×{s['n_x']} tiles"
+        parts.append(
+            f'<g class="band"><title>{title}</title>'
+            f'<rect x="{x:.1f}" y="{_TOP}" width="{end - x:.1f}" height="{bottom - _TOP}"/></g>'
+        )
+        text = next((t for t in (f"segment {number}", str(number)) if len(t) * _CHAR_WIDTH <= end - x), "")
+        parts.append(
+            f'<text class="band-label" x="{(x + end) / 2:.1f}" y="{_TOP - 4}" text-anchor="middle">{text}</text>'
+        )
+    return parts
+
+
 def _title(buffer: Mapping[str, Any], aliases: Sequence[str], layers: Sequence[str]) -> str:
     """What a box holds, from when to when: shown when the pointer rests on it."""
 
@@ -123,8 +152,9 @@ def _title(buffer: Mapping[str, Any], aliases: Sequence[str], layers: Sequence[s
         return f"layer {step} ({layers[step]})" if step < len(layers) else "after the last layer"
 
     also = f"\nshared with {', '.join(aliases)}" if aliases else ""
+    what = _WHAT.get(buffer["kind"], buffer["kind"])
     return (
-        f"{buffer['name']}\n{buffer['kind']}, {buffer['bytes']:,} B at offset {buffer['offset']:,}\n"
+        f"{buffer['name']}\n{what}, {buffer['bytes']:,} B at offset {buffer['offset']:,}\n"
         f"from {at(buffer['first'])}\nto {at(buffer['last'])}{also}"
     )
 
@@ -135,7 +165,12 @@ def _boxes(scale: _Scale, plan: Mapping[str, Any], layers: Sequence[str]) -> lis
     for t in plan["tensors"]:
         if t.get("alias_of"):
             aliases.setdefault(str(t["alias_of"]), []).append(str(t["name"]))
-    buffers = [t for t in plan["tensors"] if not t.get("alias_of")]
+    streamed = {s["streamed"] for s in plan["fusion"]}
+    buffers = [
+        {**t, "kind": "streamed"} if t["kind"] == "input" and t["name"] in streamed else t
+        for t in plan["tensors"]
+        if not t.get("alias_of")
+    ]
     rects = [_rect(scale, t) for t in buffers]
     parts = []
     for buffer, r in zip(buffers, rects, strict=True):
@@ -178,7 +213,7 @@ def _axes(scale: _Scale, layers: Sequence[str]) -> list[str]:
         y = scale.y(address)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(
-            f'<text class="axis" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_axis_label(address, step)}</text>'
+            f'<text class="axis" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{axis_label(address, step)}</text>'
         )
     base = _HEIGHT - _BOTTOM
     every = max(1, math.ceil(len(layers) / 24))
@@ -214,7 +249,12 @@ def memory_map(plan: Mapping[str, Any], lines: Sequence[Line] = ()) -> str:
     arena = int(plan["arena_bytes"])
     drawn = [line for line in lines if line.bytes * _MIN_FILL <= arena]
     scale = _Scale(math.ceil(max([arena, *(line.bytes for line in drawn)]) * 1.04), len(layers))
-    parts = [*_axes(scale, layers), *_boxes(scale, plan, layers), *(_horizontal(scale, line) for line in drawn)]
+    parts = [
+        *_bands(scale, plan),
+        *_axes(scale, layers),
+        *_boxes(scale, plan, layers),
+        *(_horizontal(scale, line) for line in drawn),
+    ]
     return (
         f'<svg class="memory-map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg" '
         f'aria-label="Memory map: {len(plan["tensors"])} buffers, {arena:,} bytes, {len(layers)} layers">'

@@ -7,14 +7,21 @@ from typing import Any
 
 import jinja2
 
+from mcu_gen.report.front import front_chart
 from mcu_gen.report.memory_map import Line, memory_map, off_scale
 from mcu_gen.report.names import short_name
+from mcu_gen.report.schedule import schedule_chart, segment_rows
 from mcu_gen.resources import resource_dir
 
 _KINDS = (
     ("input", "input"),
     ("output", "output"),
     ("tensor", "activation"),
+    ("streamed", "input pushed row by row: rows that wait"),
+    ("patch", "patch: part of a tensor in a tile"),
+    ("halo", "rows kept for the next tile"),
+    ("side", "columns kept for the next tile"),
+    ("state", "how many rows have come"),
     ("scratch", "scratch of a kernel"),
     ("variable", "state kept between inferences"),
 )
@@ -45,11 +52,12 @@ def _layers(project: Mapping[str, Any]) -> dict[str, Any]:
     shapes = {layer["index"]: layer for layer in project["layers"]}
     profile = project.get("profile")
     counts = {p["index"]: p["instructions"] for p in profile["layers"]} if profile else {}
-    measure = counts or {s["index"]: s["macs"] for s in plan["steps"]}
+    measure = counts or {index: layer["computed_macs"] for index, layer in shapes.items()}
     largest = max(measure.values(), default=0)
     rows = []
     for step in plan["steps"]:
-        index, macs = step["index"], step["macs"]
+        index = step["index"]
+        macs = shapes[index]["computed_macs"]
         count = counts.get(index)
         rows.append(
             {
@@ -132,10 +140,19 @@ def _tiles(project: Mapping[str, Any]) -> list[dict[str, str]]:
         {"value": f"{flash:,} B", "label": "flash, linked" if build else "flash for weights, planned"},
         {"value": f"{plan['macs']:,}", "label": "multiply-accumulates"},
     ]
+    if plan["fusion"]:
+        tiles.append({"value": f"+{plan['macs_overhead_pct']:.1f} %", "label": "of them done twice, in tiles"})
     profile = project.get("profile")
     if profile:
         tiles.append({"value": f"{profile['total']['instructions']:,}", "label": "instructions, simulated"})
     return tiles
+
+
+def _kinds(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Kinds of buffers in the memory map, with their names in the legend."""
+    streamed = {s["streamed"] for s in plan["fusion"]}
+    kinds = {"streamed" if t["kind"] == "input" and t["name"] in streamed else t["kind"] for t in plan["tensors"]}
+    return [k for k in _KINDS if k[0] in kinds]
 
 
 def render_page(project: Mapping[str, Any], *, tflm: Mapping[str, Any] | None = None) -> str:
@@ -169,7 +186,11 @@ def render_page(project: Mapping[str, Any], *, tflm: Mapping[str, Any] | None = 
             "Address against time: every box is a buffer of the arena; where boxes overlap, a layer works in place. "
             f"The peak of {peak['bytes']:,} B is at {short_name(peak['layer'], 60)}.{proof}{left_out}"
         ),
-        "kinds": [k for k in _KINDS if any(t["kind"] == k[0] for t in plan["tensors"])],
+        "kinds": _kinds(plan),
+        "schedule": schedule_chart(plan, project["layers"], project["inputs"]),
+        "segments": segment_rows(plan),
+        "front": front_chart(plan),
+        "front_size": len(plan.get("pareto") or ()),
         "sizes": _sizes(project),
         "validation": _validation(project),
         "notes": plan["notes"],
