@@ -1,4 +1,4 @@
-"""MobileNetV2-1.0 at 224 x 224 (Sandler et al. 2018) as an int8 .tflite file, with random weights and without TensorFlow.
+"""MobileNetV2-1.0 at 224 x 224 (Sandler et al. 2018) as an int8 .tflite file: random weights, without TensorFlow.
 
     python make_model.py mobilenetv2_int8.tflite
 

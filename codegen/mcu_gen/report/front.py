@@ -100,7 +100,7 @@ def front_chart(plan: Mapping[str, Any]) -> str:
         anchor = "end" if x > _WIDTH - 170 else "start"
         parts.append(
             f'<g class="limit"><line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>'
-            f'<text x="{x + (-6 if anchor == "end" else 6):.1f}" y="{(_HEIGHT - _BOTTOM) / 2:.0f}" text-anchor="{anchor}">'
+            f'<text x="{x + (-6 if anchor == "end" else 6):.1f}" y="{_HEIGHT // 2 - 20}" text-anchor="{anchor}">'
             f"limit {limit:,} B</text></g>"
         )
     line = []
