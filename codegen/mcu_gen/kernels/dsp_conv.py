@@ -9,7 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import MAX_ELEMENTS, WINDOW, dilation_fields, raster_lead, window_fields, window_starts
+from mcu_gen.kernels.common import (
+    MAX_ELEMENTS,
+    WINDOW,
+    dilation_fields,
+    padded_columns,
+    raster_lead,
+    window_fields,
+    window_starts,
+)
 from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, Value, kernel
 from mcu_gen.kernels.dsp_common import filter_rows, inside, needs_clamp, not_exact, output_fields, pair_stream
 from mcu_gen.ops import spatial
@@ -33,6 +41,10 @@ class _Blocks(Kernel):
             return "convolution in groups"
         return not_exact(node, filter_rows(node))
 
+    def columns(self, node: Node) -> np.ndarray:
+        """Filters as they are multiplied with columns; int8 [OC, depth]."""
+        return padded_columns(filter_rows(node), 4)
+
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         """The windows of three pixels are read before their outputs are written."""
         del target
@@ -55,7 +67,7 @@ class _Blocks(Kernel):
         own: dict[str, Value] = {
             "depth": depth_of(node),
             "out_c": node.y.shape[3],
-            "stream": Array(pair_stream(node, filter_rows(node)), "stream"),
+            "stream": Array(pair_stream(node, self.columns(node)), "stream"),
         }
         return own | output_fields(node)
 
@@ -92,9 +104,19 @@ class Conv2DPointwiseS8Dsp(_Blocks):
 
 @kernel
 class Conv2DS8Dsp(_Blocks):
-    """Any window."""
+    """Any window.
+
+    Windows inside the image are read where they lie, in whole words: where a row of a window is no multiple of four
+    numbers, what follows it in memory is multiplied by 0.  Others are gathered tap by tap first.
+    """
 
     name = "conv2d_s8_dsp"
+
+    def columns(self, node: Node) -> np.ndarray:
+        h, _ = spatial.geometry(node)
+        rows = filter_rows(node).reshape(node.y.shape[3], h.taps, -1)
+        padded: np.ndarray = np.pad(rows, ((0, 0), (0, 0), (0, row_of(node) - rows.shape[2])))
+        return padded_columns(padded.reshape(node.y.shape[3], -1), 4)
 
     def scratch(self, node: Node, target: Target) -> int:
         """Three columns of int16; and of int8 one window, where one is gathered tap by tap first."""
@@ -108,37 +130,50 @@ class Conv2DS8Dsp(_Blocks):
         del target
         h, w = spatial.geometry(node)
         pixels = node.y.elements // node.y.shape[3]
-        whole = pixels if not gathers(node) else 0
-        if run_bytes(node) % 4 == 0 and w.dilation == 1:
-            whole = node.x.shape[0] * inside(h) * inside(w)
-        direct = h.taps * (13 * (run_bytes(node) // 4) + 12) // PIXELS + 20
-        gathered = h.taps * (25 + run_bytes(node)) + 7 * depth_of(node) // 4 + 40
+        direct = h.taps * (13 * row_of(node) // 4 + 12) // PIXELS + 20
+        gathered = h.taps * (25 + run_of(node)) + 7 * depth_of(node) // 4 + 40
+        whole = node.x.shape[0] * inside(h) * inside(w) if reads_in_place(node) else 0
         return self.block_cost(node) + whole * direct + (pixels - whole) * gathered + 20 * pixels
 
     def call(self, node: Node, target: Target) -> Call:
         del target
-        _, w = spatial.geometry(node)
-        run = run_bytes(node)
         own: dict[str, Value] = {
-            "run": run,
-            "direct": int(run % 4 == 0 and w.dilation == 1),
+            "run": run_of(node),
+            "row": row_of(node),
+            "direct": int(reads_in_place(node)),
             "fill": node.x.zp,
         }
         fields = window_fields(node) | dilation_fields(node)
         return Call(fields | own | self.product_fields(node), (In(0), Out(0), Scratch()))
 
 
-def depth_of(node: Node) -> int:
-    """Length of a column: all taps of a window, up to a multiple of 4."""
-    return -(-int(filter_rows(node).shape[1]) // 4) * 4
-
-
-def run_bytes(node: Node) -> int:
+def run_of(node: Node) -> int:
     """Taps of one row of a window, with all their channels."""
     return spatial.geometry(node)[1].taps * node.x.shape[3]
 
 
-def gathers(node: Node) -> bool:
-    """Whether some window is not read in whole words where it lies."""
+def row_of(node: Node) -> int:
+    """Numbers of a column for each row of a window: filled up to a multiple of 4 where that adds less than half."""
     h, w = spatial.geometry(node)
-    return run_bytes(node) % 4 != 0 or w.dilation != 1 or inside(h) < h.out or inside(w) < w.out
+    run = run_of(node)
+    words = -(-run // 4) * 4
+    return words if w.dilation == 1 and 2 * words * h.taps <= 3 * (run * h.taps + 3) else run
+
+
+def depth_of(node: Node) -> int:
+    """Length of a column, a multiple of 4."""
+    return -(-row_of(node) * spatial.geometry(node)[0].taps // 4) * 4
+
+
+def reads_in_place(node: Node) -> bool:
+    """Whether windows inside the image are read where they lie."""
+    return spatial.geometry(node)[1].dilation == 1 and row_of(node) % 4 == 0
+
+
+def gathers(node: Node) -> bool:
+    """Whether some window is gathered: it leaves the image, or its words would."""
+    h, w = spatial.geometry(node)
+    if not reads_in_place(node) or inside(h) < h.out or inside(w) < w.out:
+        return True
+    words = -(-row_of(node) // node.x.shape[3])  # pixels
+    return bool(h.origins()[-1] + h.extent == h.size and w.origins()[-1] + words > w.size)
