@@ -45,9 +45,12 @@ class Operator:
     constraints: ClassVar[Sequence[Constraint]] = ()
     #: Inputs that must be constants and are not activations (weights, biases, axes...): they are not streamed.
     parameter_inputs: ClassVar[tuple[int, ...]] = ()
-    #: Where the inputs of a node lie in a model file, for operators whose file order does not begin with the activation:
-    #: input ``i`` of a node is input ``file_inputs[i]`` of the file; () is the same order.
+    #: Where the inputs of a node lie in a model file, for operators whose file order does not begin with the
+    #: activation: input ``i`` of a node is input ``file_inputs[i]`` of the file; () is the same order.
     file_inputs: ClassVar[tuple[int, ...]] = ()
+    #: Inputs that are variables and that the operator writes.  In a graph they are its last outputs as well, in this
+    #: order; in a model file they are inputs only.
+    state_inputs: ClassVar[tuple[int, ...]] = ()
 
     def attributes(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Attributes from the builtin options of a TFLite operator.

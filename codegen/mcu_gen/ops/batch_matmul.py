@@ -1,9 +1,9 @@
 """BATCH_MATMUL: products of matrices, one per batch; batches broadcast.
 
 Rounding rule (``reference_ops::BatchMatMul``): int8: the int32 sum of (x0 - zero point) * (x1 - zero point) is
-multiplied by scale0 x scale1 (a float32 product) / output scale with two roundings (high multiplication, then shift, ties away
-from zero), plus output zero point, clamped. int16: 64-bit sums, a 16-bit multiplier and one rounding, ties upwards.
-float32: products are added in order.
+multiplied by scale0 x scale1 (a float32 product) / output scale with two roundings (high multiplication, then shift,
+ties away from zero), plus output zero point, clamped. int16: 64-bit sums, a 16-bit multiplier and one rounding, ties
+upwards. float32: products are added in order.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """L2_NORMALIZATION: y = x / sqrt(sum of x^2) along the last axis.
 
 Rounding rule (``reference_integer_ops::L2Normalization``): int8: the factor 1 / sqrt(sum of (x - zero point)^2) in
-fixed point (``GetInvSqrtQuantizedMultiplierExp``, five Newton-Raphson steps) times 2^7 multiplies x - zero point with two
-roundings (high multiplication, then shift, ties away from zero). float32: the norm is at least 1e-6.
+fixed point (``GetInvSqrtQuantizedMultiplierExp``, five Newton-Raphson steps) times 2^7 multiplies x - zero point with
+two roundings (high multiplication, then shift, ties away from zero). float32: the norm is at least 1e-6.
 """
 
 from __future__ import annotations

@@ -148,7 +148,8 @@ class _Writer:
         o = self.s.OperatorT()
         o.opcodeIndex = self.codes.setdefault(key, len(self.codes))
         o.inputs = [-1 if n is None else self.index[n] for n in impl.to_file(node.op.inputs)]
-        o.outputs = [self.index[n] for n in node.op.outputs]
+        written = len(node.op.outputs) - len(impl.state_inputs)
+        o.outputs = [self.index[n] for n in node.op.outputs[:written]]
         table = schema.options_class(builtin)
         if table is not None:
             o.builtinOptionsType, o.builtinOptions = table[0], table[1]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Any
 
 from mcu_gen.errors import ModelFileError, UnsupportedModelError
 from mcu_gen.frontends.tflite.constants import fold_constant
@@ -167,7 +168,7 @@ class _Importer:
     def _judge(self, raw: RawOp, impl: Operator, label: str) -> None:
         where = f"layer {label} ({raw.builtin})"
         try:
-            attrs = impl.attributes(raw.options)
+            attrs = impl.attributes(self._options(raw))
         except _MISFIT as error:
             self.findings.broken.append(f"{where}: its options make no sense ({type(error).__name__}: {error})")
             return
@@ -175,18 +176,14 @@ class _Importer:
         if wild:
             self.findings.broken.append(f"{where}: option {wild[0]} is {attrs[wild[0]]}")
             return
-        op = Op(
-            label,
-            impl.name,
-            impl.from_file([None if i < 0 else self.names[i] for i in raw.inputs]),
-            tuple(self.names[i] for i in raw.outputs),
-            attrs,
-        )
+        inputs = impl.from_file([None if i < 0 else self.names[i] for i in raw.inputs])
+        states = tuple(name for name in (inputs[i] for i in impl.state_inputs) if name is not None)
+        op = Op(label, impl.name, inputs, (*(self.names[i] for i in raw.outputs), *states), attrs)
         by_name = {self.names[i]: self.tensors[i] for i in raw.inputs if i >= 0}
         node = Node(
             op,
             tuple(None if n is None else by_name[n] for n in op.inputs),
-            tuple(self.tensors[i] for i in raw.outputs),
+            (*(self.tensors[i] for i in raw.outputs), *(by_name[n] for n in states)),
         )
         reasons = self._general_reasons(node, raw, impl)
         if not reasons:
@@ -202,8 +199,17 @@ class _Importer:
         except _MISFIT as error:
             self.findings.broken.append(f"{where}: {error}")
             return
-        if self._shapes_agree(raw, inferred, where):
+        if self._shapes_agree(raw, inferred[: len(inferred) - len(states)], where):
             self.graph.ops.append(op)
+
+    def _options(self, raw: RawOp) -> dict[str, Any]:
+        """The options; ``intermediates`` holds (scale, zero point) of the operator's intermediate tensors, or None."""
+        found = []
+        for i in raw.intermediates:
+            quant = self.model.tensors[i].quant
+            single = quant is not None and len(quant.scale) == 1 == len(quant.zero_point)
+            found.append((float(quant.scale[0]), int(quant.zero_point[0])) if quant is not None and single else None)
+        return {**raw.options, "intermediates": tuple(found)}
 
     def _general_reasons(self, node: Node, raw: RawOp, impl: Operator) -> list[str]:
         """Rules that hold for every operator."""

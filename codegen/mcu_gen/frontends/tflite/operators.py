@@ -15,9 +15,11 @@ ARITY: dict[str, tuple[int, int]] = {
         ("AVERAGE_POOL_2D", "MAX_POOL_2D", "SQUEEZE", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), (1, 1)
     ),
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "QUANTIZE", "DEQUANTIZE"), (1, 1)),
-    **dict.fromkeys(("MAXIMUM", "MINIMUM", "SUM", "PRELU", "SQUARED_DIFFERENCE", "BATCH_MATMUL", "RESIZE_BILINEAR", "ARG_MAX", "ARG_MIN"), (2, 2)),
+    **dict.fromkeys(("MAXIMUM", "MINIMUM", "SUM", "PRELU", "SQUARED_DIFFERENCE"), (2, 2)),
+    **dict.fromkeys(("BATCH_MATMUL", "RESIZE_BILINEAR", "ARG_MAX", "ARG_MIN"), (2, 2)),
     **dict.fromkeys(("ELU", "GELU", "RSQRT", "LOG_SOFTMAX", "L2_NORMALIZATION"), (1, 1)),
     "PADV2": (3, 3),
+    "SVDF": (5, 5),
     "SPLIT": (2, 2),
     "PACK": (1, 1 << 16),
     "UNPACK": (1, 1),

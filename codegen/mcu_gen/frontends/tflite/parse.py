@@ -58,6 +58,8 @@ class RawOp:
     outputs: tuple[int, ...]
     options: dict[str, Any]
     problem: str = ""
+    #: tensors whose quantization says how values inside the operator are scaled
+    intermediates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +208,8 @@ def _operator(table: Table, codes: list[tuple[str, str]], tensors: int) -> RawOp
         options = schema.options(builtin, table.number(3, "B"), table.table(4, f"options of {table.what}"))
     except ModelFileError as error:
         problem = error.message
-    return RawOp(builtin, custom, inputs, outputs, options, problem)
+    intermediates = _indices(table, 8, tensors, f"intermediate tensors of {table.what}", lowest=-1)
+    return RawOp(builtin, custom, inputs, outputs, options, problem, tuple(i for i in intermediates if i >= 0))
 
 
 def _aliases(root: Table, tensors: int) -> dict[str, int]:
