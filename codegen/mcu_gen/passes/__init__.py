@@ -14,8 +14,10 @@ from mcu_gen.passes.fold_constants import fold_constants
 from mcu_gen.passes.fuse_activation import fuse_activation
 from mcu_gen.passes.fuse_pad import fuse_pad
 from mcu_gen.passes.merge_views import merge_reshapes, merge_transposes, transposes_to_reshapes
+from mcu_gen.passes.remove_clamps import remove_clamps
 from mcu_gen.passes.remove_dead import remove_dead
 from mcu_gen.passes.remove_identities import remove_identities
+from mcu_gen.passes.share_equal import share_equal
 
 __all__ = ["PASSES", "run_passes"]
 
@@ -27,6 +29,8 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     merge_reshapes,
     remove_identities,
     fuse_pad,
+    share_equal,
+    remove_clamps,
     fuse_activation,
     dead_channels,
     remove_dead,

@@ -23,7 +23,8 @@ def remove_identities(graph: Graph) -> Graph:
         # Removing one operator changes the neighbours of others, so every step looks at the graph as it is now.
         if op.name in {o.name for o in graph.ops}:
             current = next(o for o in graph.ops if o.name == op.name)
-            graph = _without(graph, current)
+            x = _equal_input(graph.node(current), Uses(graph))
+            graph = graph if x is None else bypassed(graph, current, x)
     return graph
 
 
@@ -35,13 +36,12 @@ def keeps_order(view: View) -> bool:
     )
 
 
-def _without(graph: Graph, op: Op) -> Graph:
-    """``graph`` without ``op`` when it is a no-op that need not be there."""
+def bypassed(graph: Graph, op: Op, x: Tensor) -> Graph:
+    """``graph`` without ``op``, whose output equals the tensor ``x``; as it is where the operator must stay."""
     uses = Uses(graph)
-    x = _equal_input(graph.node(op), uses)
     y = graph.tensors[op.outputs[0]]
     # A copy of state is taken at a certain time, so variables keep their copies.
-    if x is None or x.variable or y.variable:
+    if x.variable or y.variable:
         return graph
     rest = [o for o in graph.ops if o is not op]
     if y.name not in graph.outputs:
