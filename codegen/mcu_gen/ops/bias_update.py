@@ -19,4 +19,4 @@ class BiasUpdate(Update):
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         dy, b = present(inputs, 0), present(inputs, 1)
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.applied(inputs, rows_of(dy).sum(axis=0).reshape(b.shape), (dy,))
+            return self.applied(inputs, rows_of(dy).sum(axis=0).reshape(b.shape), (dy,), dy.size // b.size)

@@ -21,7 +21,7 @@ class FullyConnectedUpdate(Update):
         gradient = np.zeros(w.shape)
         with np.errstate(over="ignore", invalid="ignore"):
             gradient += rows_of(dy).T @ x.reshape(-1, w.shape[1]).astype(np.float64)
-            return self.applied(inputs, gradient, (dy, x))
+            return self.applied(inputs, gradient, (dy, x), dy.size // w.shape[0])
 
     def macs(self, node: Node) -> int:
         return node.x.elements * int(node.input(2).shape[1])

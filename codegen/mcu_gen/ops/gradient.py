@@ -5,18 +5,19 @@ loss with respect to a tensor, in the shape of the tensor.
 
 Updates (``*_update``) compute a weight gradient and apply it at once, w - rate * gradient, so that it never exists
 whole.  They take ``skipped`` int32 [1], the number of updates left out so far in this step, and give it back.  An
-update is left out where an earlier one was, or where rate * gradient is not finite or 2^100 and more: below that, a
-finite weight stays finite whatever is added (half a unit in the last place of the largest float is 2^103).
+update is left out where an earlier one was, or where the gradient, or rate * gradient, may be 2^100 and more (by the
+peaks of what it is computed from; NaN and infinity are more).  A change below that leaves every finite weight finite:
+half a unit in the last place of the largest float is 2^103.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mcu_gen.graph import DType, Node, Operator, TensorType
+from mcu_gen.graph import DType, Node, Operator, Tensor, TensorType
+from mcu_gen.ops import spatial
 
 #: rate * gradient is below this, or the update is left out.
 LARGEST_CHANGE = 2.0**100
@@ -48,19 +49,20 @@ class Update(Gradient):
         return [TensorType(w.shape, w.dtype), TensorType((1,), DType.INT32)]
 
     def applied(
-        self, inputs: Sequence[np.ndarray | None], gradient: np.ndarray, factors: Sequence[np.ndarray]
+        self, inputs: Sequence[np.ndarray | None], gradient: np.ndarray, factors: Sequence[np.ndarray], terms: int
     ) -> list[np.ndarray]:
         """The variable after the update, and ``skipped``.
 
         Args:
             inputs: of the node.
             gradient: float64, in the shape of the variable.
-            factors: what the gradient is a sum of products of; the product of their peaks bounds each term.
+            factors: every element of the gradient is a sum of products of one element of each of them.
+            terms: products in that sum.
         """
         count = len(inputs)
         w, rate, skipped = (present(inputs, i) for i in (count - 3, count - 2, count - 1))
         with np.errstate(over="ignore", invalid="ignore"):
-            bound = np.float32(abs(rate[0]))
+            bound = np.float32(np.fmax(abs(rate[0]), 1) if np.isfinite(rate[0]) else np.nan) * np.float32(terms)
             for f in factors:
                 bound = np.float32(bound * np.float32(peak(f)))
         if skipped[0] != 0 or not bound < LARGEST_CHANGE:
@@ -74,6 +76,32 @@ def rows_of(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, x.shape[-1]).astype(np.float64)
 
 
-def elements(shape: Sequence[int]) -> int:
-    """Number of elements of a tensor of this shape."""
-    return math.prod(shape)
+def forward_window(node: Node, x: Sequence[int], w: Sequence[int]) -> Node:
+    """The operator with a sliding window that ``node`` is a gradient of: what :mod:`mcu_gen.ops.spatial` looks at.
+
+    Args:
+        node: has the window's attributes.
+        x, w: shapes of the forward operator's input and weights (any, for pools).
+    """
+    tensors = (Tensor("x", tuple(x), DType.FLOAT32), Tensor("w", tuple(w), DType.FLOAT32))
+    return Node(node.op, tensors, ())
+
+
+def scatter(window: Node, parts: Iterator[tuple[int, int, np.ndarray]]) -> np.ndarray:
+    """Adds what every tap contributes to the input pixels that it sees; the transpose of :func:`spatial.taps`.
+
+    Args:
+        window: see :func:`forward_window`.
+        parts: ``(row, column, contribution [N, OH, OW, C])`` per tap.
+
+    Returns:
+        float64 [N, H, W, C]; what falls into the padding is lost.
+    """
+    h, v = spatial.geometry(window)
+    n, height, width, c = window.x.shape
+    total = np.zeros((n, h.before + height + h.after + h.extent, v.before + width + v.after + v.extent, c))
+    for row, column, part in parts:
+        top, left = row * h.dilation, column * v.dilation
+        rows = slice(top, top + (h.out - 1) * h.stride + 1, h.stride)
+        total[:, rows, left : left + (v.out - 1) * v.stride + 1 : v.stride] += part
+    return total[:, h.before : h.before + height, v.before : v.before + width]
