@@ -26,8 +26,8 @@ IMAGE = (1, 5, 5, 2)
 )
 def test_clamps_of_everything_that_can_occur_go(builtin: str, scale: float, zero_point: int, goes: bool) -> None:
     c = Chain(IMAGE, scale=scale, zero_point=zero_point)
-    x = c.op("MAX_POOL_2D", c.inputs[0], shape=IMAGE, scale=scale, zero_point=zero_point,
-             options={"padding": "same", "stride_h": 1, "stride_w": 1, "filter_height": 2, "filter_width": 2})  # fmt: skip
+    options = {"padding": "same", "stride_h": 1, "stride_w": 1, "filter_height": 2, "filter_width": 2}
+    x = c.op("MAX_POOL_2D", c.inputs[0], shape=IMAGE, options=options, scale=scale, zero_point=zero_point)
     y = c.op(builtin, x, shape=IMAGE, scale=scale, zero_point=zero_point)
     c.op("ADD", y, y, shape=IMAGE)
     becomes(c.graph(), remove_clamps, "max_pool2d", *([] if goes else [builtin.lower()]), "add")
@@ -92,12 +92,8 @@ def test_state_is_not_shared() -> None:
 
 def test_all_passes_together() -> None:
     c = Chain(IMAGE, zero_point=-128)
-    one = c.op(
-        "RELU", c.op("ADD", c.inputs[0], c.inputs[0], shape=IMAGE, zero_point=-128), shape=IMAGE, zero_point=-128
-    )
-    two = c.op(
-        "RELU", c.op("ADD", c.inputs[0], c.inputs[0], shape=IMAGE, zero_point=-128), shape=IMAGE, zero_point=-128
-    )
+    sums = [c.op("ADD", c.inputs[0], c.inputs[0], shape=IMAGE, zero_point=-128) for _ in range(2)]
+    one, two = (c.op("RELU", x, shape=IMAGE, zero_point=-128) for x in sums)
     c.op("SUB", one, two, shape=IMAGE)
     after = becomes(c.graph(), run_passes, "add", "sub")
     assert after.ops[1].inputs == (after.ops[0].outputs[0],) * 2
