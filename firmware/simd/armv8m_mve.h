@@ -141,20 +141,305 @@ static inline void mg_mve_spread_value_s8(int8_t *to, int32_t step, int32_t valu
     }
 }
 
-/* A window of up to four vectors against the weights in q4 to q7. */
-#define MG_MVE_WINDOW_1(x, s) "vldrb.8 q0, [%[" x "]]\n\tvmladav.s8 %[" s "], q0, q4\n\t"
-#define MG_MVE_WINDOW_2(x, s) MG_MVE_WINDOW_1(x, s) "vldrb.8 q1, [%[" x "], #16]\n\tvmladava.s8 %[" s "], q1, q5\n\t"
-#define MG_MVE_WINDOW_3(x, s) MG_MVE_WINDOW_2(x, s) "vldrb.8 q0, [%[" x "], #32]\n\tvmladava.s8 %[" s "], q0, q6\n\t"
-#define MG_MVE_WINDOW_4(x, s) MG_MVE_WINDOW_3(x, s) "vldrb.8 q1, [%[" x "], #48]\n\tvmladava.s8 %[" s "], q1, q7\n\t"
-#define MG_MVE_WINDOWS(window)                                                                                         \
-    __asm__(window("x0", "s0") window("x1", "s1") window("x2", "s2") window("x3", "s3")                                \
-            "vmov q2[2], q2[0], %[s0], %[s2]\n\t"                                                                      \
-            "vmov q2[3], q2[1], %[s1], %[s3]\n\t"                                                                      \
-            : "=w"(sums), [s0] "=&Te"(s0), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3)                           \
-            : [x0] "r"(x[0]), [x1] "r"(x[1]), [x2] "r"(x[2]), [x3] "r"(x[3]), "w"(w[0]), "w"(w[1]), "w"(w[2]),          \
-              "w"(w[3])                                                                                                \
-            : "q0", "q1", "memory")
+/* Four windows of any number of vectors, whose first numbers are at x[0] to x[3]. */
+static inline int32x4_t mg_mve_windows(const int8_t *const x[4], const int8_t *w, int32_t blocks) {
+    const int8_t *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    int32x4_t sums;
+    __asm__("1:\n\t"
+            "vldrb.8 q1, [%[w]], #16\n\t"
+            "vldrb.8 q0, [%[x0]], #16\n\t"
+            "vmladava.s8 %[s0], q0, q1\n\t"
+            "vldrb.8 q0, [%[x1]], #16\n\t"
+            "vmladava.s8 %[s1], q0, q1\n\t"
+            "vldrb.8 q0, [%[x2]], #16\n\t"
+            "vmladava.s8 %[s2], q0, q1\n\t"
+            "vldrb.8 q0, [%[x3]], #16\n\t"
+            "vmladava.s8 %[s3], q0, q1\n\t"
+            "subs %[n], #1\n\t"
+            "bne 1b\n\t"
+            "vmov %q[sums][2], %q[sums][0], %[s0], %[s2]\n\t"
+            "vmov %q[sums][3], %q[sums][1], %[s1], %[s3]\n\t"
+            : [sums] "=&w"(sums), [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [x0] "+r"(x0),
+              [x1] "+r"(x1), [x2] "+r"(x2), [x3] "+r"(x3), [w] "+r"(w), [n] "+r"(blocks)
+            :
+            : "q0", "q1", "cc", "memory");
+    return sums;
+}
 
+/* The scaling of one channel, and how its outputs are clamped. */
+typedef struct {
+    int32_t bias, multiplier, left, right; /* left >= 0, right <= 0 */
+    int32_t away;                          /* ties of negative numbers matter */
+    int32_t zero_point;
+    int32x4_t low, high;
+    uint32x4_t places; /* of four outputs */
+} mg_mve_channel;
+
+static inline int32x4_t mg_mve_channel_outputs(const mg_mve_channel *k, int32x4_t sums) {
+    int32x4_t y = vqrdmulhq_n_s32(vshlq_r_s32(vaddq_n_s32(sums, k->bias), k->left), k->multiplier);
+    if (k->away) {
+        y = vqaddq_s32(y, vshrq_n_s32(y, 31));
+    }
+    y = vaddq_n_s32(vrshlq_n_s32(y, k->right), k->zero_point);
+    return vminq_s32(vmaxq_s32(y, k->low), k->high);
+}
+
+/* Any row. */
+static inline void mg_mve_taps_row(const mg_mve_channel *k, const int8_t *w, int32_t blocks, const mg_runs *m,
+                                   const int8_t *x, int8_t *y) {
+    for (int32_t left = m->n; left > 0;) {
+        const int8_t *windows[4];
+        const int32_t n = mg_min_s32(left, 4);
+        for (int32_t i = 0; i < 4; i++) {
+            windows[i] = x + mg_min_s32(i, n - 1) * m->x_step;
+        }
+        vstrbq_scatter_offset_p_s32(y, k->places, mg_mve_channel_outputs(k, mg_mve_windows(windows, w, blocks)),
+                                    vctp32q((uint32_t)n));
+        x += n * m->x_step;
+        y += n * m->y_step;
+        left -= n;
+    }
+}
+
+/* Windows of one vector, four at a time: `next` goes from a window to the next, `ties` moves the ties.  lr counts. */
+#define MG_MVE_FOURS(next, ties)                                                                                       \
+    __asm__("dls lr, %[s0]\n"                                                                                          \
+            "1:\n\t"                                                                                                   \
+            "vldrb.8 q0, [%[x]]" next "vldrb.8 q1, [%[x]]" next "vmladav.s8 %[s0], q0, %q[w]\n\t"                      \
+            "vldrb.8 q0, [%[x]]" next "vmladav.s8 %[s1], q1, %q[w]\n\t"                                                \
+            "vldrb.8 q1, [%[x]]" next "vmladav.s8 %[s2], q0, %q[w]\n\t"                                                \
+            "vmladav.s8 %[s3], q1, %q[w]\n\t"                                                                          \
+            "vmov %q[v][2], %q[v][0], %[s0], %[s2]\n\t"                                                                \
+            "vmov %q[v][3], %q[v][1], %[s1], %[s3]\n\t"                                                                \
+            "add %[x], %[x_next]\n\t"                                                                                  \
+            "vadd.i32 %q[v], %q[v], %q[bias]\n\t"                                                                      \
+            "vqrdmulh.s32 %q[v], %q[v], %[multiplier]\n\t" ties "vrshl.s32 %q[v], %[right]\n\t"                        \
+            "vadd.i32 %q[v], %q[v], %[zero_point]\n\t"                                                                 \
+            "vmax.s32 %q[v], %q[v], %q[low]\n\t"                                                                       \
+            "vmin.s32 %q[v], %q[v], %q[high]\n\t"                                                                      \
+            "vstrb.32 %q[v], [%[y], %q[places]]\n\t"                                                                   \
+            "add %[y], %[y_next]\n\t"                                                                                  \
+            "le lr, 1b\n\t"                                                                                            \
+            : [x] "+r"(x), [y] "+r"(y), [s0] "+Te"(count), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3),          \
+              [v] "=&w"(v)                                                                                             \
+            : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), [multiplier] "r"(k->multiplier),         \
+              [right] "r"(k->right), [zero_point] "r"(k->zero_point), [w] "w"(weights), [bias] "w"(bias),              \
+              [low] "w"(k->low), [high] "w"(k->high), [places] "w"(k->places)                                          \
+            : "q0", "q1", "lr", "memory")
+#define MG_MVE_TIES "vshr.s32 q0, %q[v], #31\n\tvqadd.s32 %q[v], %q[v], q0\n\t"
+#define MG_MVE_ANY_STEP "\n\tadd %[x], %[step]\n\t"
+
+/* `count` times four outputs of windows of one vector: x_next is added to x, and y_next to y, after each four. */
+static inline void mg_mve_taps_fours(const mg_mve_channel *k, int8x16_t weights, int32_t count, const int8_t *x,
+                                     int32_t x_step, int32_t x_next, int8_t *y, int32_t y_next) {
+    const int32x4_t bias = vdupq_n_s32(k->bias);
+    int32_t s1, s2, s3;
+    int32x4_t v;
+    if (k->away) {
+        MG_MVE_FOURS(MG_MVE_ANY_STEP, MG_MVE_TIES);
+    } else if (x_step == 1) { /* down a column */
+        MG_MVE_FOURS(", #1\n\t", "");
+    } else {
+        MG_MVE_FOURS(MG_MVE_ANY_STEP, "");
+    }
+}
+
+/* All outputs of a channel. */
+static inline void mg_mve_taps_channel(const mg_mve_channel *k, const int8_t *w, int32_t blocks, const mg_runs *m,
+                                       const int8_t *x, int8_t *y) {
+    const int32_t rest = m->n - 4; /* the last four outputs of a run begin here */
+    if (blocks != 1 || k->left != 0 || rest < 0) {
+        for (int32_t j = 0; j < m->runs; j++) {
+            mg_mve_taps_row(k, w, blocks, m, x + j * m->x_run, y + j * m->y_run);
+        }
+        return;
+    }
+    if (rest == 0) {
+        mg_mve_taps_fours(k, vldrbq_s8(w), m->runs, x, m->x_step, m->x_run - 4 * m->x_step, y, m->y_run);
+        return;
+    }
+    for (int32_t j = 0; j < m->runs; j++) {
+        mg_mve_taps_fours(k, vldrbq_s8(w), m->n / 4, x, m->x_step, 0, y, 4 * m->y_step);
+        x += m->x_run;
+        y += m->y_run;
+    }
+    if (m->n % 4 != 0) { /* what is left over, with some of the others once more */
+        x += rest * m->x_step - m->runs * m->x_run;
+        y += rest * m->y_step - m->runs * m->y_run;
+        mg_mve_taps_fours(k, vldrbq_s8(w), m->runs, x, m->x_step, m->x_run - 4 * m->x_step, y, m->y_run);
+    }
+}
+
+static inline void mg_mve_mk_taps_s8(const mg_taps_s8 *t, int32_t first, int32_t channels, const mg_runs *m,
+                                     const int8_t *x, int32_t plane, int8_t *y) {
+    const int8_t *w = t->weights + first * t->multiplier * t->blocks * MG_LANES;
+    const int32_t *s = t->scaling + first * t->multiplier * 3;
+    mg_mve_channel k;
+    k.zero_point = t->zero_point;
+    k.low = vdupq_n_s32(t->low);
+    k.high = vdupq_n_s32(t->high);
+    k.places = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)m->y_step);
+    y += first * t->multiplier;
+    for (int32_t c = 0; c < channels; c++) {
+        for (int32_t i = 0; i < t->multiplier; i++) {
+            k.bias = s[0];
+            k.multiplier = s[1];
+            k.left = mg_max_s32(s[2], 0);
+            k.right = mg_min_s32(s[2], 0);
+            k.away = t->known != MG_SCALING_POSITIVE && s[2] < 0;
+            mg_mve_taps_channel(&k, w, t->blocks, m, x, y);
+            w += t->blocks * MG_LANES;
+            s += 3;
+            y++;
+        }
+        x += plane;
+    }
+}
+
+/* Eight channels of a pixel are widened to lanes of 16 bits, whose low bytes are scattered; four pixels at a time. */
+static inline void mg_mve_split_s8(int8_t *to, int32_t plane, int32_t step, const int8_t *from, int32_t in_c,
+                                   int32_t channels, int32_t n) {
+    const uint16x8_t at0 = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)plane);
+    const uint16x8_t at1 = vaddq_n_u16(at0, (uint16_t)step);
+    const uint16x8_t at2 = vaddq_n_u16(at1, (uint16_t)step);
+    const uint16x8_t at3 = vaddq_n_u16(at2, (uint16_t)step);
+    for (; channels > 0; channels -= 8) {
+        uint8_t *t = (uint8_t *)to;
+        const uint8_t *f = (const uint8_t *)from;
+        int32_t left = n;
+        if (channels >= 8) {
+            for (; left >= 4; left -= 4) {
+                const uint16x8_t v0 = vldrbq_u16(f), v1 = vldrbq_u16(f + in_c);
+                const uint16x8_t v2 = vldrbq_u16(f + 2 * in_c), v3 = vldrbq_u16(f + 3 * in_c);
+                vstrbq_scatter_offset_u16(t, at0, v0);
+                vstrbq_scatter_offset_u16(t, at1, v1);
+                vstrbq_scatter_offset_u16(t, at2, v2);
+                vstrbq_scatter_offset_u16(t, at3, v3);
+                f += 4 * in_c;
+                t += 4 * step;
+            }
+        }
+        for (; left > 0; left--) {
+            const mve_pred16_t p = vctp16q((uint32_t)channels);
+            vstrbq_scatter_offset_p_u16(t, at0, vldrbq_z_u16(f, p), p);
+            f += in_c;
+            t += step;
+        }
+        to += 8 * plane;
+        from += 8;
+    }
+}
+
+/* A shift to the right by -n < 0 bits, ties away from zero: see mg_mve_requant. */
+static inline int32x4_t mg_mve_shift_away(int32x4_t y, int32_t n) {
+    return vrshlq_n_s32(vqaddq_s32(y, vshrq_n_s32(y, 31)), n);
+}
+
+/* Eight sums, in the even and the odd lanes; differences of codes have 9 bits and are shifted by 4 in 16 bits. */
+static inline int16x8_t mg_mve_sums(const mg_sum_s8 *k, int16x8_t x0, int16x8_t x1, int32_t apart, int32_t away) {
+    const int16x8_t d0 = vsubq_n_s16(vshlq_n_s16(x0, 4), (int16_t)(16 * k->zero_point0));
+    const int16x8_t d1 = vsubq_n_s16(vshlq_n_s16(x1, 4), (int16_t)(16 * k->zero_point1));
+    int32x4_t even, odd;
+    if (apart) {
+        even = mg_mve_shift_away(vqrdmulhq_n_s32(vshllbq_n_s16(d1, 16), k->multiplier1), k->shift1);
+        odd = mg_mve_shift_away(vqrdmulhq_n_s32(vshlltq_n_s16(d1, 16), k->multiplier1), k->shift1);
+        even = vaddq_s32(vshllbq_n_s16(d0, 15), even);
+        odd = vaddq_s32(vshlltq_n_s16(d0, 15), odd);
+    } else { /* both factors are 1/2 */
+        const int16x8_t d = vaddq_s16(d0, d1);
+        even = vshllbq_n_s16(d, 15);
+        odd = vshlltq_n_s16(d, 15);
+    }
+    even = vqrdmulhq_n_s32(even, k->multiplier);
+    odd = vqrdmulhq_n_s32(odd, k->multiplier);
+    even = away ? mg_mve_shift_away(even, k->shift) : vrshlq_n_s32(even, k->shift);
+    odd = away ? mg_mve_shift_away(odd, k->shift) : vrshlq_n_s32(odd, k->shift);
+    return vqaddq_n_s16(vqmovntq_s32(vqmovnbq_s32(vuninitializedq_s16(), even), odd), (int16_t)k->zero_point);
+}
+
+static inline void mg_mve_add(const mg_sum_s8 *k, const int8_t *x0, const int8_t *x1, int8_t *y, uint32_t n,
+                              int32_t apart, int32_t away) {
+    const int16x8_t low = vdupq_n_s16((int16_t)k->low), high = vdupq_n_s16((int16_t)k->high);
+    for (; n >= 8u; n -= 8u) {
+        const int16x8_t sum = mg_mve_sums(k, vldrbq_s16(x0), vldrbq_s16(x1), apart, away);
+        vstrbq_s16(y, vminq_s16(vmaxq_s16(sum, low), high));
+        x0 += 8;
+        x1 += 8;
+        y += 8;
+    }
+    if (n > 0u) {
+        const mve_pred16_t p = vctp16q(n);
+        const int16x8_t sum = mg_mve_sums(k, vldrbq_z_s16(x0, p), vldrbq_z_s16(x1, p), apart, away);
+        vstrbq_p_s16(y, vminq_s16(vmaxq_s16(sum, low), high), p);
+    }
+}
+
+static inline void mg_mve_mk_sum_s8(const mg_sum_s8 *k, const int8_t *x0, const int8_t *x1, int8_t *y, uint32_t n) {
+    const int32_t apart = k->shift1 < 0 || k->multiplier1 != 1 << 30;
+    if (apart && k->known == MG_SCALING_POSITIVE) {
+        mg_mve_add(k, x0, x1, y, n, 1, 0);
+    } else if (apart) {
+        mg_mve_add(k, x0, x1, y, n, 1, 1);
+    } else {
+        mg_mve_add(k, x0, x1, y, n, 0, 1);
+    }
+}
+
+/* A block of 4 channels by 1 column. */
+#define MG_MVE_BLOCK_4X1(mla)                                                                                          \
+    "vldrb.8 q2, [%[x]], #16\n\t"                                                                                      \
+    "vldrb.8 q0, [%[w]], #64\n\t"                                                                                      \
+    "vldrb.8 q1, [%[w], #-48]\n\t" mla " %[s0], q0, q2\n\t"                                                            \
+    "vldrb.8 q0, [%[w], #-32]\n\t" mla " %[s1], q1, q2\n\t"                                                            \
+    "vldrb.8 q1, [%[w], #-16]\n\t" mla " %[s2], q0, q2\n\t" mla " %[s3], q1, q2\n\t"
+
+static inline const int8_t *mg_mve_dot_4x1(const int8_t *w, const int8_t *x, int32_t blocks, int32x4_t *sums) {
+    const int32_t pairs = blocks / 2;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    int32x4_t v;
+    if (blocks % 2 != 0) {
+        __asm__(MG_MVE_BLOCK_4X1("vmladav.s8")
+                : [x] "+r"(x), [w] "+r"(w), [s0] "=&Te"(s0), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3)
+                :
+                : "q0", "q1", "q2", "memory");
+    }
+    __asm__("wls lr, %[n], 2f\n"
+            "1:\n\t" MG_MVE_BLOCK_4X1("vmladava.s8") MG_MVE_BLOCK_4X1("vmladava.s8") "le lr, 1b\n"
+            "2:\n\t"
+            "vmov %q[v][2], %q[v][0], %[s0], %[s2]\n\t"
+            "vmov %q[v][3], %q[v][1], %[s1], %[s3]\n\t"
+            : [x] "+r"(x), [w] "+r"(w), [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [v] "=&w"(v)
+            : [n] "r"(pairs)
+            : "q0", "q1", "q2", "lr", "memory");
+    *sums = v;
+    return w;
+}
+
+static inline void mg_mve_mk_dense_s8(const mg_dense_s8 *r, const int8_t *x, int8_t *y) {
+    const int8_t *w = r->weights;
+    const int32_t *s = r->scaling;
+    const int32x4_t low = vdupq_n_s32(r->low), high = vdupq_n_s32(r->high);
+    for (int32_t left = r->channels; left > 0; left -= 4) {
+        int32x4_t v;
+        w = mg_mve_dot_4x1(w, x, r->blocks, &v);
+        v = vqrdmulhq_s32(vaddq_s32(vshlq_r_s32(v, r->headroom), vldrwq_s32(s)), vldrwq_s32(s + 4));
+        v = vaddq_n_s32(vrshlq_s32(v, vldrwq_s32(s + 8)), r->zero_point);
+        v = vminq_s32(vmaxq_s32(v, low), high);
+        s += 12;
+        if (left >= 4) {
+            vstrbq_s32(y, v);
+        } else {
+            vstrbq_p_s32(y, v, vctp32q((uint32_t)left));
+        }
+        y += 4;
+    }
+}
+
+#define mg_mk_sum_s8          mg_mve_mk_sum_s8
+#define mg_mk_dense_s8     mg_mve_mk_dense_s8
+#define mg_mk_taps_s8      mg_mve_mk_taps_s8
+#define mg_split_s8        mg_mve_split_s8
 #define mg_mk_rows_s8_2    mg_mve_mk_rows_s8_2
 #define mg_spread_s8       mg_mve_spread_s8
 #define mg_spread_value_s8 mg_mve_spread_value_s8

@@ -6,8 +6,6 @@ instruction set that no case runs on the core fails the last test.
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,9 +17,11 @@ import pytest
 from mcu_gen.kernels import Kernel, kernels
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.targets import Target, load_target
-from support.emulated import firmware_command, run_on_core
+from ops.cases_fully_connected import fully_connected
+from support.emulated import run_on_core
 from support.images import convolution
-from support.three_way import Build, Case, Prepared, compile_units, prefer, prepare, run_generated_c, write_unit
+from support.sums import case
+from support.three_way import Build, Case, Prepared, prefer, prepare, run_generated_c
 
 BOARD = "mps3_an547"
 HOST = Target("host", features=frozenset({"mve"}))
@@ -63,12 +63,86 @@ def convolutions() -> Iterator[Case]:
             taps = (min(taps[0], 3), taps[1])
         yield Case(f"random {n}: {size} taps {taps} {options}", partial(convolution, x=size, filter=taps, **options))
     for scale in (0.0005, 0.00002, 40.0):
-        yield Case(f"output scale {scale}", partial(convolution, x=(1, 3, 3, 20), channels=9, filter=(1, 1), y_scale=scale))
+        yield Case(
+            f"output scale {scale}", partial(convolution, x=(1, 3, 3, 20), channels=9, filter=(1, 1), y_scale=scale)
+        )
     yield Case("strip in parts", partial(convolution, x=(1, 4, 61, 24), channels=5, filter=(3, 3), padding="same"))
-    yield Case("strip in parts, stride", partial(convolution, x=(1, 5, 61, 24), channels=5, filter=(3, 3), stride=(2, 2)))
+    yield Case(
+        "strip in parts, stride", partial(convolution, x=(1, 5, 61, 24), channels=5, filter=(3, 3), stride=(2, 2))
+    )
 
 
-TABLES = {"convolutions": convolutions}
+def depthwise() -> Iterator[Case]:
+    """Windows of one to four vectors; runs, channels and rows around 4 and 8; multipliers; holes between taps."""
+    rng = _rng(4)
+    for n in range(1, 18):
+        size = (1, 2 + n % 7, 3 + n % 9, n)
+        yield Case(
+            f"3x3 {n} channels",
+            partial(convolution, depthwise=True, x=size, channels=n, filter=(3, 3), padding="same", activation=_act(n)),
+        )
+        yield Case(
+            f"3x3 {n} columns",
+            partial(convolution, depthwise=True, x=(1, 5, n, 3), channels=3, filter=(3, 3), padding="same", seed=n),
+        )
+        yield Case(
+            f"3x3 {n} rows, stride 2",
+            partial(
+                convolution, depthwise=True, x=(1, n, 6, 9), channels=9, filter=(3, 3), padding="same", stride=(2, 2)
+            ),
+        )
+    for n in range(30):
+        taps = (int(rng.integers(1, 8)), int(rng.integers(1, 8)))
+        depth, multiplier = int(rng.integers(1, 20)), int(rng.integers(1, 4))
+        size = (1 + n % 2, int(rng.integers(7, 13)), int(rng.integers(7, 13)), depth)
+        holes = n % 5 == 0
+        options: dict[str, Any] = {
+            "channels": depth * multiplier,
+            "stride": (1, 1) if holes else (int(rng.integers(1, 4)), int(rng.integers(1, 4))),
+            "dilation": (2, 2) if holes else (1, 1),
+            "padding": ("same", "valid")[n % 2] if not holes else "same",
+            "activation": _act(n),
+            "x_zero_point": (-128, 3, 127)[n % 3],
+            "seed": n,
+        }
+        taps = (min(taps[0], 3), min(taps[1], 3)) if holes else taps
+        yield Case(
+            f"random {n}: {size} taps {taps} {options}",
+            partial(convolution, depthwise=True, x=size, filter=taps, **options),
+        )
+    for scale in (0.0005, 0.00002, 40.0):
+        small = partial(convolution, depthwise=True, x=(1, 6, 6, 9), channels=9, filter=(3, 3), y_scale=scale)
+        yield Case(f"output scale {scale}", small)
+    wide = partial(convolution, depthwise=True, x=(1, 5, 70, 40), channels=40, filter=(3, 3), padding="same")
+    yield Case("channels in groups", wide)
+
+
+def _act(n: int) -> str:
+    return ("none", "relu", "relu6", "relu_n1_to_1")[n % 4]
+
+
+def sums() -> Iterator[Case]:
+    """All pairs of codes for several scales; every length of a tail."""
+    pairs = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128, 5), indexing="ij")
+    every = [[p.astype(np.int8) for p in pairs]]
+    for scales in ((0.1, 0.1, 0.1), (0.1, 0.05, 0.11), (1e-3, 1.0, 0.9), (0.3, 0.5, 2e-4), (0.01, 0.02, 30.0)):
+        for activation in ("none", "relu", "relu6"):
+            options: dict[str, Any] = {"scales": scales, "activation": activation, "inputs": every}
+            yield case("ADD", f"scales {scales} {activation}", "int8", shapes=(pairs[0].shape,) * 2, **options)
+    for n in range(1, 18):
+        yield case("ADD", f"{n} elements", "int8", shapes=((n,), (n,)), zero_points=(3, -n, 5))
+
+
+def dense() -> Iterator[Case]:
+    """Depths and channels around 4, 16 and 32; results that are halves."""
+    for n in range(1, 18):
+        yield Case(f"depth {n}", partial(fully_connected, x=(1 + n % 3, n), channels=1 + n % 6, seed=n))
+        yield Case(f"{n} channels", partial(fully_connected, x=(2, 33 + n), channels=n, activation=_act(n), seed=n))
+    for n, (depth, channels) in enumerate(((640, 40), (128, 128), (1000, 3), (64, 10))):
+        yield Case(f"{depth} to {channels}", partial(fully_connected, x=(1, depth), channels=channels, seed=n))
+
+
+TABLES = {"convolutions": convolutions, "depthwise": depthwise, "sums": sums, "dense": dense}
 
 
 @pytest.fixture(scope="module", params=sorted(TABLES))

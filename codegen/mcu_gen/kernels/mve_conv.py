@@ -69,12 +69,9 @@ class Conv2DPointwiseS8Mve(_Rows):
         h, w = spatial.geometry(node)
         depth, channels = node.x.shape[3], node.y.shape[3]
         first, end, ow = self._pairs(node)
-        length = blocks(depth) * LANES
-        # pixels whose blocks reach beyond the input are computed one by one
         source = ((first // ow) // h.out * h.size + (first // ow) % h.out * h.stride) * w.size + first % ow * w.stride
         if ow != w.out:
             source = first
-        del length
         before = (end - 1) * channels + (channels - 1) // QUAD * QUAD  # written before the last quad is read for
         ends = np.stack([before, end * channels], axis=1).reshape(-1)
         return {(0, 0): ordered_lead(ends, np.repeat(source * depth, 2))}
@@ -86,7 +83,7 @@ class Conv2DPointwiseS8Mve(_Rows):
 
     def call(self, node: Node, target: Target) -> Call:
         rows = constant(node.input(1)).reshape(node.y.shape[3], -1)
-        n, oh, ow, _ = self._rows_of_pixels(node)
+        _, _, ow, _ = self._rows_of_pixels(node)
         fields = window_fields(node)
         if ow != node.y.shape[2]:
             fields |= {"batches": 1, "in_h": 1, "out_h": 1}
