@@ -157,14 +157,14 @@ def test_unsupported_is_exit_3(change: Bend, text: str) -> None:
 def test_all_reasons_at_once_with_layer_and_nearest_fix() -> None:
     b = ModelBuilder().tensor("x", (1, 4), "float32").tensor("e", (1, 4), "float32").tensor("l", (1, 4), "float32")
     b.tensor("c", (1, 4), "float32").tensor("f", (1, 4), "float32").tensor("y", (1, 4), "float32")
-    b.op("EXP", ["x"], ["e"]).op("LOG_SOFTMAX", ["e"], ["l"]).op("CUSTOM", ["l"], ["c"], custom="Mine")
+    b.op("EXP", ["x"], ["e"]).op("ABS", ["e"], ["l"]).op("CUSTOM", ["l"], ["c"], custom="Mine")
     b.op("CUSTOM", ["c"], ["f"], custom="FlexErf").op("CUMSUM", ["f"], ["y"]).inputs(["x"]).outputs(["y"])
     with pytest.raises(UnsupportedModelError) as caught:
         load_tflite(b.build())
     assert caught.value.exit_code == 3
     assert caught.value.reasons == [
         "layer e: operator EXP is not supported; use SOFTMAX or LOGISTIC",
-        "layer l: operator LOG_SOFTMAX is not supported; use SOFTMAX, or end the model at the logits",
+        "layer l: operator ABS is not supported; use relu(x) + relu(-x)",
         "layer c: custom operator Mine is not supported",
         "layer f: custom operator FlexErf needs TensorFlow itself; convert with TFLITE_BUILTINS only",
         "layer y: operator CUMSUM is not supported",

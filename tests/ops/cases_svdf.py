@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from support.three_way import Case
 from support.tflite_builder import ModelBuilder
+from support.three_way import Case
 
 STEPS = 7
 

@@ -206,12 +206,14 @@ class ModelBuilder:
         options: Mapping[str, Any] | None = None,
         version: int | None = None,
         custom: str | None = None,
+        intermediates: Sequence[str] = (),
     ) -> ModelBuilder:
         """Adds an operator; an input that is None is left out (index -1).
 
         Args:
             builtin: name in the schema, ``CONV_2D``; ``CUSTOM`` together with ``custom``, its code.
             options: fields of the options table in snake case; enums as lower-case strings (``"same"``, ``"relu6"``).
+            intermediates: tensors that hold the quantization of values inside the operator.
             version: instead of the version that the converter gives for the type of the first input.
         """
         if version is None:
@@ -222,6 +224,8 @@ class ModelBuilder:
         o.opcodeIndex = self._opcode(builtin, version, custom)
         o.inputs = [-1 if i is None else self._index[i] for i in inputs]
         o.outputs = [self._index[i] for i in outputs]
+        if intermediates:
+            o.intermediates = [self._index[i] for i in intermediates]
         table = _OPTIONS.get(builtin) or builtin.replace("_", " ").title().replace(" ", "") + "Options"
         kind = getattr(schema.BuiltinOptions, table, 0)
         if kind:

@@ -29,16 +29,21 @@ _FIELDS = {
     "filter_w": "filter_width",
     "bias_type": "quantized_bias_type",
     "pad": "",
+    "intermediates": "",
 }
 
 #: The same for single operators.
-_OWN_FIELDS = {("fully_connected", "keep_dims"): "keep_num_dims"}
+_OWN_FIELDS = {
+    ("fully_connected", "keep_dims"): "keep_num_dims",
+    ("unidirectional_sequence_lstm", "diagonal"): "diagonal_recurrent_tensors",
+}
 
 _ENUMS = {
     "padding": "Padding",
     "fused_activation_function": "ActivationFunctionType",
     "weights_format": "FullyConnectedOptionsWeightsFormat",
     "quantized_bias_type": "TensorType",
+    "output_type": "TensorType",
 }
 
 #: Operator versions of the TensorFlow converter by type of the first input; 1 where nothing is said.
@@ -66,6 +71,24 @@ _VERSIONS: dict[str, dict[DType, int]] = {
     "leaky_relu": {DType.INT8: 2, DType.INT16: 2},
     "quantize": {DType.INT8: 2, DType.UINT8: 2, DType.INT16: 2},
     "dequantize": {DType.INT8: 2, DType.INT16: 3, DType.FLOAT16: 3},
+    "transpose_conv": {DType.INT8: 2, DType.INT16: 3},
+    "maximum": {DType.INT8: 2},
+    "minimum": {DType.INT8: 2},
+    "sum": {DType.INT8: 2},
+    "padv2": {DType.INT8: 2, DType.INT16: 3},
+    "split": {DType.INT8: 2},
+    "pack": {DType.INT8: 2, DType.INT16: 4},
+    "unpack": {DType.INT8: 2, DType.INT16: 4},
+    "batch_matmul": {DType.INT8: 2, DType.INT16: 3},
+    "resize_bilinear": {DType.INT8: 2, DType.INT16: 4},
+    "squared_difference": {DType.INT8: 2},
+    "gelu": {DType.INT8: 2, DType.INT16: 2},
+    "rsqrt": {DType.INT8: 2, DType.INT16: 3},
+    "arg_max": {DType.INT8: 2},
+    "arg_min": {DType.INT8: 2},
+    "l2_normalization": {DType.INT8: 2},
+    "log_softmax": {DType.INT8: 2},
+    "svdf": {DType.INT8: 3},
 }
 
 
@@ -87,6 +110,8 @@ class _Writer:
         self.codes: dict[tuple[int, int], int] = {}
         self.buffers: list[bytes] = [b""]  # buffer 0 is empty by convention
         self.reasons: list[str] = []
+        #: tensors that no graph holds: they say how values inside an operator are quantized
+        self.intermediates: list[Any] = []
         self.description = description
 
     def run(self) -> bytes:
@@ -98,6 +123,7 @@ class _Writer:
             outputs=[self.index[n] for n in graph.outputs],
             name=b"main",
         )
+        subgraph.tensors += self.intermediates
         if self.reasons:
             raise UnsupportedModelError("the graph cannot be written as .tflite", reasons=self.reasons)
         model = s.ModelT(
@@ -157,7 +183,19 @@ class _Writer:
             problem = self.set_option(o.builtinOptions if table is not None else None, node.type, key_, value)
             if problem:
                 self.reasons.append(f"layer {node.name}: {problem}")
+        first = len(self.index) + len(self.intermediates)
+        self.intermediates += [
+            self.intermediate(node, i, q) for i, q in enumerate(node.op.attrs.get("intermediates", ()))
+        ]
+        if "intermediates" in node.op.attrs:
+            o.intermediates = list(range(first, len(self.index) + len(self.intermediates)))
         return o
+
+    def intermediate(self, node: Node, number: int, quant: tuple[float, int] | None) -> Any:
+        """A tensor without data for the quantization of a value inside an operator (LSTM: four gates, hidden state)."""
+        params = None if quant is None else QuantParams.per_tensor(*quant)
+        dtype = DType.FLOAT32 if quant is None else DType.INT8 if number == 4 else DType.INT16
+        return self.tensor(Tensor(f"{node.name}/intermediate{number}", (), dtype, params))
 
     def set_option(self, options: Any, op_type: str, name: str, value: Any) -> str | None:
         """Sets the field of ``options`` that holds attribute ``name``; says why it cannot."""
