@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcu_gen.api import profile as profile
     from mcu_gen.api import validate as validate
 
-_FUNCTIONS = ("analyze", "build", "generate", "load", "plan", "profile", "quantize", "run", "validate")
+_FUNCTIONS = ("analyze", "build", "generate", "load", "plan", "profile", "quantize", "run", "train", "validate")
 
 __all__ = ["__version__", "analyze", "generate", "load", "profile", "validate"]
 

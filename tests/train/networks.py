@@ -148,12 +148,21 @@ NETWORKS = [
     Network("large window", (1, 3, 2, 2), [conv(4, (5, 6)), conv(3, (5, 4)), *_END]),
     Network("depthwise", (1, 7, 6, 4), [depthwise((3, 3), activation="relu"), depthwise((2, 3)), *_END]),
     Network("multiplier", (1, 6, 6, 3), [depthwise((3, 3), multiplier=2), depthwise((3, 2), multiplier=3), *_END]),
-    Network("depthwise strides", (1, 9, 9, 2), [depthwise((3, 3), stride=(2, 2)), depthwise((3, 3), padding="valid"), *_END]),
+    Network(
+        "depthwise strides", (1, 9, 9, 2),
+        [depthwise((3, 3), stride=(2, 2)), depthwise((3, 3), padding="valid"), *_END],
+    ),
     Network("depthwise dilation", (1, 9, 9, 2), [depthwise((3, 3), dilation=(2, 2)), depthwise((2, 2)), *_END]),
     Network("max pool", (1, 7, 8, 3), [conv(4, (3, 3)), pool("max", (2, 2)), *_END]),
-    Network("max pool overlapping", (1, 7, 8, 3), [conv(4, (3, 3)), pool("max", (3, 2), stride=(2, 1), padding="same"), *_END]),
+    Network(
+        "max pool overlapping", (1, 7, 8, 3),
+        [conv(4, (3, 3)), pool("max", (3, 2), stride=(2, 1), padding="same"), *_END],
+    ),
     Network("average pool", (1, 6, 6, 3), [conv(4, (3, 3)), pool("average", (2, 3), activation="relu"), *_END]),
-    Network("average pool same", (1, 7, 5, 2), [conv(3, (3, 3)), pool("average", (3, 3), stride=(2, 2), padding="same"), *_END]),
+    Network(
+        "average pool same", (1, 7, 5, 2),
+        [conv(3, (3, 3)), pool("average", (3, 3), stride=(2, 2), padding="same"), *_END],
+    ),
     Network("mean", (1, 5, 6, 3), [conv(4, (3, 3), activation="relu"), op("mean"), dense(5), op("softmax")]),
     Network(
         "residual", (1, 6, 6, 3),

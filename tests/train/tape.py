@@ -66,7 +66,7 @@ def windowed(layer, x, product):
 
 
 def grouped(seen, w, groups):
-    parts = zip(tf.split(seen, groups, axis=3), tf.split(w, groups, axis=0))
+    parts = zip(tf.split(seen, groups, axis=3), tf.split(w, groups, axis=0), strict=True)
     return tf.concat([tf.einsum("nhwc,oc->nhwo", s, f) for s, f in parts], axis=3)
 
 

@@ -3,7 +3,7 @@
 # Importing a verb registers it, in the order of the help page.
 from mcu_gen.cli import demo, doctor, boards, ops  # isort: skip
 from mcu_gen.cli import analyze, quantize, plan, generate, build  # isort: skip
-from mcu_gen.cli import flash, run, validate, profile  # isort: skip
+from mcu_gen.cli import flash, run, validate, profile, train  # isort: skip
 from mcu_gen.cli import report  # isort: skip
 from mcu_gen.cli.app import main
 
@@ -22,5 +22,6 @@ __all__ = [
     "quantize",
     "report",
     "run",
+    "train",
     "validate",
 ]

@@ -10,7 +10,19 @@ from rich.markup import escape
 
 from mcu_gen import api
 from mcu_gen.cli.app import Render, verb
-from mcu_gen.cli.options import Board, Input, InputMode, MaxMacOverhead, MaxRam, Model, NoFuse, Pareto, plan_options
+from mcu_gen.cli.options import (
+    Board,
+    Input,
+    InputMode,
+    MaxMacOverhead,
+    MaxRam,
+    Model,
+    NoFuse,
+    Pareto,
+    Train,
+    check_pareto,
+    plan_options,
+)
 from mcu_gen.cli.output import Output
 from mcu_gen.cli.plan import front_of
 from mcu_gen.cli.tables import INPUT_TEXT, fused_text
@@ -27,12 +39,14 @@ def generate(
     mode: Input = InputMode.auto,
     no_fuse: NoFuse = False,
     pareto: Pareto = False,
+    train: Train = "",
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the network and prefix of its C names; the file's by default.")
     ] = None,
 ) -> tuple[dict[str, Any], Render]:
     """Write a complete PlatformIO project: network, runtime, board files and platform."""
-    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse)
+    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train)
+    check_pareto(pareto, train)
     with out.phase("planning"):
         graph = api.load(model)
         made = api.plan_with(graph, board, options)

@@ -10,6 +10,7 @@ import typer
 
 from mcu_gen.api import PlanOptions
 from mcu_gen.cli.sizes import parse_size
+from mcu_gen.errors import UsageError
 
 
 def _size(text: str) -> int:
@@ -63,12 +64,31 @@ Input = Annotated[
     typer.Option("--input", help="keep it whole in RAM, push its rows one by one, or keep it where it fits."),
 ]
 NoFuse = Annotated[bool, typer.Option("--no-fuse", help="Plan layer by layer, even where that does not fit.")]
+Train = Annotated[
+    str,
+    typer.Option(
+        "--train", metavar="SPEC",
+        help="Learn on the device: head, last:N, all, bias or layers=a+b; see docs/training.md.",
+    ),
+]  # fmt: skip
 On = Annotated[
     str, typer.Option("--on", metavar="WHERE", help="host, qemu, renode, or a serial port such as /dev/ttyACM0.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random samples.")]
 
 
-def plan_options(max_ram: int | None, max_mac_overhead: float | None, mode: InputMode, no_fuse: bool) -> PlanOptions:
+def plan_options(
+    max_ram: int | None, max_mac_overhead: float | None, mode: InputMode, no_fuse: bool, train: str = ""
+) -> PlanOptions:
     """The options of the command line as the API takes them."""
-    return PlanOptions(max_ram, max_mac_overhead, not no_fuse, mode.value)
+    return PlanOptions(max_ram, max_mac_overhead, not no_fuse, mode.value, train)
+
+
+def check_pareto(pareto: bool, train: str) -> None:
+    """Refuses a front of plans of a training step, of which there is one plan.
+
+    Raises:
+        UsageError: both options were given.
+    """
+    if pareto and train:
+        raise UsageError("a training step has one plan and no front", where="--pareto with --train")

@@ -10,7 +10,19 @@ from rich.table import Table
 from mcu_gen import api
 from mcu_gen.api import PlanOptions
 from mcu_gen.cli.app import Render, verb
-from mcu_gen.cli.options import Board, Input, InputMode, MaxMacOverhead, MaxRam, Model, NoFuse, Pareto, plan_options
+from mcu_gen.cli.options import (
+    Board,
+    Input,
+    InputMode,
+    MaxMacOverhead,
+    MaxRam,
+    Model,
+    NoFuse,
+    Pareto,
+    Train,
+    check_pareto,
+    plan_options,
+)
 from mcu_gen.cli.output import Output
 from mcu_gen.cli.tables import (
     INPUT_TEXT,
@@ -119,10 +131,11 @@ def front_of(out: Output, graph: Graph, board: str, options: PlanOptions) -> lis
 @verb("plan", "From a model to firmware")
 def plan(
     out: Output, model: Model, board: Board, max_ram: MaxRam = None, max_mac_overhead: MaxMacOverhead = None,
-    pareto: Pareto = False, mode: Input = InputMode.auto, no_fuse: NoFuse = False,
+    pareto: Pareto = False, mode: Input = InputMode.auto, no_fuse: NoFuse = False, train: Train = "",
 ) -> tuple[dict[str, Any], Render]:  # fmt: skip
     """The memory and execution plan: operator order, fused segments, kernels, arena offsets, totals."""
-    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse)
+    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train)
+    check_pareto(pareto, train)
     with out.phase("planning"):
         graph = api.load(model)
         made = api.plan_with(graph, board, options)

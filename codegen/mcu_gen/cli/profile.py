@@ -36,10 +36,13 @@ def profile(
         Path | None, typer.Option("--input", "-i", metavar="X.npy", help="Use the first sample of this file.")
     ] = None,
     file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the layers as CSV.")] = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="A whole training step, backward pass and updates too.")
+    ] = False,
 ) -> tuple[dict[str, Any], Render]:
     """Instructions of every layer, from a build that calls a hook after each."""
     with out.phase("building with hooks and running"):
-        data = api.profile(project, on=on, data=None if inputs is None else api.read_arrays(inputs))
+        data = api.profile(project, on=on, data=None if inputs is None else api.read_arrays(inputs), train=train)
     if file is not None:
         write_csv(file, data["layers"])
     unit = data["unit"]
@@ -64,6 +67,8 @@ def profile(
         if again:
             out.out.print(f"\nMACs of layers in fused segments count what tiles compute again: {again:,} in all")
         per_mac = f", {total / macs:.2f} per multiply-accumulate" if macs else ""
-        out.out.print(f"\n[bold]{total:,}[/bold] {unit} per inference, {kind} on {on}{per_mac}")
+        out.out.print(
+            f"\n[bold]{total:,}[/bold] {unit} per {'training step' if train else 'inference'}, {kind} on {on}{per_mac}"
+        )
 
     return data, render

@@ -13,7 +13,7 @@ from mcu_gen.ops.gradient import Update, forward_window, present
 
 @register
 class Conv2DUpdate(Update):
-    """dy [N, OH, OW, OC], x [N, H, W, C], weights [OC, KH, KW, C / groups], rate [1], skipped [1] -> weights, skipped."""
+    """dy [N, OH, OW, OC], x [N, H, W, C], weights [OC, KH, KW, C / groups], rate, skipped -> weights, skipped."""
 
     name = "conv2d_update"
 

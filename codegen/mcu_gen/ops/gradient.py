@@ -42,7 +42,7 @@ class Gradient(Operator):
 
 
 class Update(Gradient):
-    """An operator that writes a variable: the last inputs are variable, rate [1], skipped [1]; variable, skipped result."""
+    """An operator that writes a variable: its last inputs are variable, rate [1], skipped [1], its outputs both."""
 
     def infer(self, node: Node) -> list[TensorType]:
         w = node.input(len(node.inputs) - 3)

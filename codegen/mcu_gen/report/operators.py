@@ -8,6 +8,7 @@ import mcu_gen.ops  # noqa: F401  (registers the operators)
 from mcu_gen.graph.operator import Operator, operators
 from mcu_gen.kernels import kernels
 from mcu_gen.targets import Target
+from mcu_gen.train import trainable_operators
 
 _HEADER = """\
 # Operators
@@ -31,7 +32,10 @@ def operator_data(target: Target | None = None) -> list[dict[str, Any]]:
         target: only kernels whose instruction-set needs it meets, and operators that then have one; all when left out.
     """
     found = []
+    trainable = set(trainable_operators())
     for op in operators():
+        if not op.builtin:
+            continue  # operators of a training step, which no model file holds
         serving = [
             k.name
             for k in kernels()
@@ -46,7 +50,7 @@ def operator_data(target: Target | None = None) -> list[dict[str, Any]]:
                 "dtypes": [d.value for d in op.dtypes],
                 "constraints": [rule(c) for c in op.constraints],
                 "kernels": serving,
-                "trainable": False,
+                "trainable": op.name in trainable,
                 "summary": summary(op),
             }
         )
