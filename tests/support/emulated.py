@@ -123,6 +123,12 @@ def firmware_command(target: Target) -> list[str]:
     return [compiler, *toolchain.flags, *flags.LANGUAGE, *flags.COMMON, "-Werror", "-g0", "-O2"]
 
 
+def toolchain_command(target: Target, kind: str) -> list[str] | None:
+    """Compiler and machine flags of one toolchain of a board; None when it is not installed."""
+    toolchain = _flags().choose(target.settings, kind)
+    return None if toolchain.missing else [toolchain.programs["CC"], *toolchain.flags]
+
+
 def available(target: Target) -> list[Kernel]:
     """The kernels that claim the target."""
     return [k for k in kernels() if set(k.features) <= set(target.features)]
