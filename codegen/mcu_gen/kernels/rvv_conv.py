@@ -9,8 +9,8 @@ from mcu_gen.kernels.common import MAX_ELEMENTS, dilation_fields, window_fields,
 from mcu_gen.kernels.contract import Call, In, Out, Scratch, Value, kernel
 from mcu_gen.kernels.rvv_common import LANES, channels_last, scaling, too_low, vectors
 from mcu_gen.kernels.scalar_common import block_ends, event_lead, filter_rows, padded_bias, tap_rows
-from mcu_gen.kernels.scalar_conv import BlockConvolution, BlockPointwise, BlockWindow, pairs
-from mcu_gen.kernels.scalar_depthwise import BlockDepthwise, edge_bias, row_groups
+from mcu_gen.kernels.scalar_conv import BlockConvolution, BlockPointwise, BlockWindow, copies, pairs, window_rows
+from mcu_gen.kernels.scalar_depthwise import BlockDepthwise, border_taps, edge_bias, row_groups
 from mcu_gen.targets import Target
 
 
@@ -36,9 +36,9 @@ class Conv2DS8Rvv(_Product, BlockWindow):
     name = "conv2d_s8_rvv"
 
     def cost(self, node: Node, target: Target) -> int:
-        kh = int(node.input(1).shape[1])
-        run = int(filter_rows(node).shape[1]) // kh
-        return pairs(node) * (vectors(node.y.shape[3]) * (kh * (run // 2 * 19 + run % 2 * 16 + 10) + 60) + 120)
+        kh, run = window_rows(node)
+        block = kh * (run // 2 * 19 + run % 2 * 22 + 1) + 64
+        return pairs(node) * (vectors(node.y.shape[3]) * block + 165) + copies(self.copied(node), kh, run, 100)
 
     def call(self, node: Node, target: Target) -> Call:
         own = {"input_zero_point": node.x.zp}
@@ -54,8 +54,8 @@ class Conv2DPointwiseS8Rvv(_Product, BlockPointwise):
 
     def cost(self, node: Node, target: Target) -> int:
         depth = node.x.shape[3]
-        block = depth // 2 * 19 + depth % 2 * 16 + 65
-        return -(-node.x.elements // depth // 2) * (vectors(node.y.shape[3]) * block + 20)
+        block = depth // 2 * 20 + depth % 2 * 20 + 45
+        return -(-node.x.elements // depth // 2) * (vectors(node.y.shape[3]) * block + 28)
 
     def call(self, node: Node, target: Target) -> Call:
         depth = node.x.shape[3]
@@ -86,13 +86,11 @@ class DepthwiseConv2DS8Rvv(BlockDepthwise):
 
     def cost(self, node: Node, target: Target) -> int:
         kh, kw = node.input(1).shape[1:3]
-        n, height, _, channels = node.y.shape
         first, last = row_groups(node)
-        pairs_inside = int((last > first).sum())
-        edges = len(first) - pairs_inside
-        inside = vectors(channels) * (kh * (kw // 2 * 23 + kw % 2 * 16 + 6) + 60) + 30
-        edge = vectors(channels) * (kh * (kw * 11 + 6) // 2 + 40) + 60
-        return int(n * height * 10 + pairs_inside * inside + edges * edge)
+        inside, alone = int((last > first).sum()), int((last == first).sum())
+        taps, rows = border_taps(node, first[last == first])
+        block = inside * (kh * (kw // 2 * 32 + kw % 2 * 17) + 16) + taps * 10 + rows * 14 + alone * 37
+        return int(vectors(node.y.shape[3]) * block + (inside + alone) * 108)
 
     def call(self, node: Node, target: Target) -> Call:
         rows = tap_rows(node)

@@ -19,7 +19,7 @@ class AddS8Rvv(RowSum):
     definitions = ("lanes",)
 
     def cost(self, node: Node, target: Target) -> int:
-        return 55 * vectors(node.y.elements) + 40
+        return 38 * vectors(node.y.elements) + 73
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         fields = super().arithmetic(node)

@@ -27,7 +27,7 @@ class FullyConnectedS8Rvv(BlockFullyConnected):
     def cost(self, node: Node, target: Target) -> int:
         channels, depth = node.input(1).shape
         rows = node.x.elements // depth
-        return int(rows * vectors(channels) * (depth // 2 * 14 + depth % 2 * 8 + 80))
+        return int(rows * vectors(channels) * (depth // 2 * 13 + depth % 2 * 8 + 120))
 
     def packed(self, w: np.ndarray, bias: np.ndarray, factors: list[tuple[int, int]]) -> dict[str, Value]:
         return {

@@ -108,6 +108,17 @@ def pairs(node: Node) -> int:
     return n * -(-h * w // PIXELS)
 
 
+def window_rows(node: Node) -> tuple[int, int]:
+    """Rows of a filter, and numbers in a row."""
+    kh = int(node.input(1).shape[1])
+    return kh, int(filter_rows(node).shape[1]) // kh
+
+
+def copies(copied: np.ndarray, rows: int, run: int, per_row: int) -> int:
+    """Instructions for windows that are copied, of ``rows`` times ``run`` bytes."""
+    return int(copied.sum()) * rows * (per_row + 2 * run)
+
+
 @kernel
 class Conv2DBlockS8(BlockWindow):
     """Plain C, any window."""
@@ -115,11 +126,10 @@ class Conv2DBlockS8(BlockWindow):
     name = "conv2d_block_s8"
 
     def cost(self, node: Node, target: Target) -> int:
-        kh = int(node.input(1).shape[1])
-        run = int(filter_rows(node).shape[1]) // kh
+        kh, run = window_rows(node)
         blocks = -(-node.y.shape[3] // CHANNELS)
-        block = 24 * kh * run + 8 * kh + 160
-        return pairs(node) * (blocks * block + 150)
+        block = kh * (run // 2 * 49 + run % 2 * 25 + 6) + 190
+        return pairs(node) * (blocks * block + 190) + copies(self.copied(node), kh, run, 320)
 
 
 @kernel
@@ -129,5 +139,6 @@ class Conv2DPointwiseBlockS8(BlockPointwise):
     name = "conv2d_pointwise_block_s8"
 
     def cost(self, node: Node, target: Target) -> int:
-        blocks = -(-node.y.shape[3] // CHANNELS)
-        return -(-node.x.elements // node.x.shape[3] // PIXELS) * (blocks * (24 * node.x.shape[3] + 160) + 30)
+        depth, channels = node.x.shape[3], node.y.shape[3]
+        block = depth // 2 * 48 + depth % 2 * 24 + 18
+        return -(-node.x.elements // depth // PIXELS) * (-(-channels // CHANNELS) * block + 44 * channels + 64)

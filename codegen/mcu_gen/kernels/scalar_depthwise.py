@@ -17,7 +17,7 @@ from mcu_gen.kernels.scalar_common import (
     tap_rows,
     unsuitable,
 )
-from mcu_gen.ops import weights
+from mcu_gen.ops import spatial, weights
 from mcu_gen.targets import Target
 
 
@@ -39,6 +39,16 @@ def row_groups(node: Node) -> tuple[np.ndarray, np.ndarray]:
             column += 2 if pair else 1
     images = np.arange(n, dtype=np.int64)[:, None] * (height * width)
     return (images + np.array(first)).reshape(-1), (images + np.array(last)).reshape(-1)
+
+
+def border_taps(node: Node, pixels: np.ndarray) -> tuple[int, int]:
+    """Taps inside the image, and rows of them, of all windows of ``pixels`` (of all images, flat)."""
+    inside = []
+    for axis in spatial.geometry(node):
+        position = axis.origins()[:, None] + np.arange(axis.taps) * axis.dilation
+        inside.append(((position >= 0) & (position < axis.size)).sum(axis=1))
+    row, column = np.divmod(pixels % (inside[0].size * inside[1].size), inside[1].size)
+    return int((inside[0][row] * inside[1][column]).sum()), int(inside[0][row].sum())
 
 
 def channel_starts(channels: int) -> np.ndarray:
@@ -87,14 +97,12 @@ class DepthwiseConv2DBlockS8(BlockDepthwise):
 
     def cost(self, node: Node, target: Target) -> int:
         kh, kw = node.input(1).shape[1:3]
-        n, height, _, channels = node.y.shape
         first, last = row_groups(node)
-        pairs = int((last > first).sum())
-        edges = len(first) - pairs
-        blocks = -(-channels // CHANNELS)
-        inside = blocks * (kh * (32 * kw + 6) + 150) + 40
-        edge = blocks * (kh * (30 * kw + 10) + 90) + 40
-        return n * height * 10 + pairs * inside + edges * edge
+        pairs, alone = int((last > first).sum()), int((last == first).sum())
+        taps, rows = border_taps(node, first[last == first])
+        channels = node.y.shape[3]
+        inside = pairs * kh * kw * 35 + taps * 35 + rows * 16
+        return int(-(-channels // CHANNELS) * inside + (pairs + alone) * 105 + (2 * pairs + alone) * channels * 32)
 
     def call(self, node: Node, target: Target) -> Call:
         rows = tap_rows(node)

@@ -40,7 +40,7 @@ class AddRowS8(RowSum):
     name = "add_row_s8"
 
     def cost(self, node: Node, target: Target) -> int:
-        return 42 * node.y.elements + 60
+        return 51 * node.y.elements + 500
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         fields = super().arithmetic(node)
