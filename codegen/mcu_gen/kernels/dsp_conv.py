@@ -131,7 +131,7 @@ class Conv2DS8Dsp(_Blocks):
         h, w = spatial.geometry(node)
         pixels = node.y.elements // node.y.shape[3]
         direct = h.taps * (13 * row_of(node) // 4 + 12) // PIXELS + 20
-        gathered = h.taps * (25 + run_of(node)) + 7 * depth_of(node) // 4 + 40
+        gathered = h.taps * (60 + run_of(node)) + 7 * depth_of(node) // 4 + 40
         whole = node.x.shape[0] * inside(h) * inside(w) if reads_in_place(node) else 0
         return self.block_cost(node) + whole * direct + (pixels - whole) * gathered + 20 * pixels
 

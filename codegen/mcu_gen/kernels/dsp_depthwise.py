@@ -76,7 +76,8 @@ class DepthwiseConv2DS8Dsp(Kernel):
         four = 18 * pairs + 3 * -(-pairs // 4) + 11 * (taps % 2) + 45
         clamp = 8 * node.y.elements if needs_clamp(node) else 0
         fours = first_channels(node.y.shape[3]).size
-        return pixels * (fours * four + 90) + border * (10 * taps + 30) + 8 * taps + clamp
+        tail = 75 if node.y.shape[3] % CHANNELS else 0
+        return pixels * (fours * four + 80 + tail) + border * (10 * taps + 30) + 8 * taps + clamp
 
     def call(self, node: Node, target: Target) -> Call:
         del target
