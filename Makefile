@@ -3,7 +3,7 @@
 #   make demo    plan, generate, build and run the embedded digits network on an emulated Cortex-M4
 #   make test    all tests
 #   make check   style and types: ruff, mypy, import order, clang-format
-#   make bench   exact instruction counts beside the peers' figures
+#   make bench   exact instruction counts beside the peers' figures; BENCH="--model X --layers" and the like
 #   make soak    the long runs that `make test` leaves out
 #   make wheel   a wheel and an sdist in dist/
 #   make clean   remove what the targets above made
@@ -44,7 +44,7 @@ format: setup
 	$(BIN)/clang-format -i $(C_FILES)
 
 bench: setup
-	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/bench.py $(BENCH)
 
 docs: setup
 	$(BIN)/mcu-gen ops --format md > docs/ops.md
