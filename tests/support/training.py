@@ -15,7 +15,7 @@ from mcu_gen.emit.network import network_files
 from mcu_gen.graph import Executor, Graph
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.targets import FEATURES, Target
-from support.three_way import CFLAGS, COMPILE_S, RUN_S, SANITIZE
+from support.three_way import CFLAGS, COMPILE_S, RUN_S, SANITIZE, compiler
 
 HOST = Target("host", features=frozenset(FEATURES))
 
@@ -81,7 +81,7 @@ def train_c(graph: Graph, samples: Sequence[tuple[np.ndarray, np.ndarray]], fold
         sources += [str(path)] if path.suffix == ".c" else []
     (folder / "main.c").write_text(_MAIN % ", ".join(f"{graph.tensors[n].bytes}u" for n in t.trained))
     program = folder / "program"
-    command = ["cc", "-O1", *CFLAGS, *SANITIZE, "-DNET_POISON=1", f"-I{folder}/include", f"-I{folder}/src"]
+    command = [*compiler(), "-O0", *CFLAGS, *SANITIZE, "-DNET_POISON=1", f"-I{folder}/include", f"-I{folder}/src"]
     command += [*sources, str(folder / "main.c"), "-lm", "-o", str(program)]
     subprocess.run(command, check=True, timeout=COMPILE_S)
     data = b"".join(x.tobytes() + y.tobytes() for x, y in samples)

@@ -1,0 +1,114 @@
+"""Every gradient rule: TensorFlow's GradientTape = NumPy executor = generated C, and finite differences.
+
+The gradient of a tensor is read off its update with a learning rate so large that the weights themselves vanish
+beside it: (w before - w after) / rate.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mcu_gen.graph import Executor, Graph
+from mcu_gen.train import make_training_graph, parse_spec
+from support.training import Run, distance, train_c, train_executor
+from train.networks import NETWORKS, Network, build, conv, dense, depthwise, op, pool
+from train.oracle import committed, interpreter, tape_gradients
+
+RATE = 2.0**20
+
+#: Largest relative L2 distance of a gradient in float32.
+TOLERANCE = 1e-5
+
+
+def trainer(network: Network) -> Graph:
+    return make_training_graph(build(network), parse_spec(f"all,loss={network.loss}"), rate=RATE)
+
+
+def gradients(network: Network, run: Run) -> dict[str, np.ndarray]:
+    """The gradients that a run of one step applied."""
+    assert run.skipped.tolist() == [0]
+    return {k: (network.arrays[k].astype(np.float64) - w) / RATE for k, w in run.weights.items()}
+
+
+def one_step(network: Network) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(network.arrays["x"], network.arrays["label"])]
+
+
+def check(network: Network, reference: dict[str, np.ndarray], found: Run) -> None:
+    assert found.losses[0] == pytest.approx(float(reference[f"{network.name}/loss"]), rel=1e-5)
+    mine = gradients(network, found)
+    assert mine, "nothing was trained"
+    far = {k: distance(g, reference[f"{network.name}/grad/{k}"]) for k, g in mine.items()}
+    assert max(far.values()) <= TOLERANCE, f"{network.name}: {far}"
+
+
+@pytest.mark.parametrize("index", range(len(NETWORKS)), ids=[n.name for n in NETWORKS])
+def test_executor_and_c_compute_tensorflows_gradients(index: int, tmp_path: Path) -> None:
+    networks, reference = committed()
+    network = networks[index]
+    graph = trainer(network)
+    check(network, dict(reference), train_executor(graph, one_step(network)))
+    check(network, dict(reference), train_c(graph, one_step(network), tmp_path))
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.name)
+def test_gradients_are_finite_differences(network: Network) -> None:
+    graph = build(network)
+    step = gradients(network, train_executor(trainer(network), one_step(network)))
+    rng = np.random.default_rng(0)
+    for name, gradient in step.items():
+        size = float(np.linalg.norm(gradient))
+        for direction in (gradient / max(size, 1e-12), rng.normal(size=gradient.shape) / np.sqrt(gradient.size)):
+            slope = _slope(network, graph, name, direction)
+            assert slope == pytest.approx(float((gradient * direction).sum()), abs=0.01 * size + 1e-4), name
+
+
+def _slope(network: Network, graph: Graph, name: str, direction: np.ndarray, distance: float = 2e-3) -> float:
+    """Central difference of the loss along ``direction``."""
+    losses = []
+    for sign in (1, -1):
+        moved = graph.copy()
+        w = network.arrays[name] + sign * distance * direction
+        moved.tensors[name] = moved.tensors[name].replace(data=w.astype(np.float32))
+        trained = make_training_graph(moved, parse_spec(f"all,loss={network.loss}"), rate=0.0)
+        assert trained.training is not None
+        sample = {"x": network.arrays["x"], trained.training.label: network.arrays["label"]}
+        losses.append(float(Executor(trained).run(sample)[trained.training.loss][0]))
+    return (losses[0] - losses[1]) / (2 * distance)
+
+
+def random_network(seed: int) -> Network:
+    """A few layers of random kinds and shapes."""
+    rng = np.random.default_rng(seed)
+
+    def pick(*values: int) -> int:
+        return int(rng.choice(values))
+
+    layers = []
+    height, width = pick(6, 7, 9), pick(6, 8, 11)
+    for _ in range(pick(1, 2, 3)):
+        window = {"stride": (pick(1, 1, 2), pick(1, 1, 2)), "padding": "same"}
+        window |= {"activation": str(rng.choice(["none", "relu", "relu6"]))}
+        kind = pick(0, 1, 2, 3)
+        if kind == 0:
+            layers.append(conv(pick(1, 3, 4, 6), (pick(1, 2, 3), pick(1, 3)), **window))
+        elif kind == 1:
+            layers.append(depthwise((pick(1, 2, 3), pick(2, 3)), multiplier=pick(1, 2), **window))
+        else:
+            layers.append(pool("max" if kind == 2 else "average", (2, pick(2, 3)), **window))
+    layers.append(conv(3, (2, 2)))
+    layers += [op("mean"), dense(4), op("softmax")] if pick(0, 1) else [op("reshape"), dense(4), op("softmax")]
+    return Network(f"random{seed}", (1, height, width, pick(1, 3, 5)), layers)
+
+
+@pytest.mark.skipif(interpreter() is None, reason="no TensorFlow here, and MCU_GEN_TENSORFLOW names no Python with it")
+def test_random_networks_against_tensorflow(tmp_path: Path) -> None:
+    networks = [random_network(seed) for seed in range(20)]
+    python = interpreter()
+    assert python is not None
+    reference = tape_gradients(networks, python, tmp_path)
+    for network in networks:
+        check(network, reference, train_executor(trainer(network), one_step(network)))
