@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcu_gen.graph import DType, Node
+from mcu_gen.graph import Node
 from mcu_gen.kernels.common import MAX_ELEMENTS, constant, folded_bias
-from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, In, Out, Scratch, Value, kernel
 from mcu_gen.kernels.dsp_common import lead
-from mcu_gen.kernels.fully_connected import exact_factor
+from mcu_gen.kernels.scalar_fully_connected import BlockFullyConnected, shifts
 from mcu_gen.ops import weights
-from mcu_gen.ops.fully_connected import weights_zero_point
 from mcu_gen.targets import Target
 
 #: Rows that are multiplied together.
@@ -18,22 +17,11 @@ ROWS = 4
 
 
 @kernel
-class FullyConnectedS8Dsp(Kernel):
-    """The input is widened to int16 in scratch; scaling as in ``fully_connected_s8``."""
+class FullyConnectedS8Dsp(BlockFullyConnected):
+    """The input is widened to int16 in scratch; scaling as in ``fully_connected_block_s8``."""
 
     name = "fully_connected_s8_dsp"
-    ops = ("fully_connected",)
     features = ("dsp",)
-
-    def rejects(self, node: Node, target: Target) -> str | None:
-        del target
-        if node.x.dtype is not DType.INT8:
-            return f"input is {node.x.dtype.value}"
-        if not node.input(1).is_constant:
-            return "weights are no constant"
-        if weights_zero_point(node) != 0:
-            return "weights have a zero point"
-        return None
 
     def scratch(self, node: Node, target: Target) -> int:
         del target
@@ -56,15 +44,14 @@ class FullyConnectedS8Dsp(Kernel):
         return (
             node.x.elements
             // depth
-            * (blocks * (18 * steps + 2 * -(-steps // 2) + 70) + 45 * channels + 8 * steps + 40)
+            * (blocks * (18 * steps + 2 * -(-steps // 2) + 70) + 32 * channels + 8 * steps + 40)
         )
 
     def call(self, node: Node, target: Target) -> Call:
         del target
         w = constant(node.input(1))
         low, high = weights.output_range(node)
-        reach = max(high - node.y.zp, node.y.zp - low, 0) + 1
-        factors = [exact_factor(s, reach) for s in weights.channel_scales(node)]
+        factors = self.factors(node)
         bias = folded_bias(w, weights.bias_of(node), node.x.zp)
         own: dict[str, Value] = {
             "rows": node.x.elements // w.shape[1],
@@ -74,7 +61,7 @@ class FullyConnectedS8Dsp(Kernel):
             "weights": Array(row_stream(w), "weights"),
             "bias": Array(np.pad(bias, (0, -bias.size % ROWS)), "bias"),
             "multiplier": Array(np.array([[m & 0xFFFFFFFF, m >> 32] for m, _ in factors], np.uint32), "multiplier"),
-            "shift": Array(np.array([s for _, s in factors], np.int8), "shift"),
+            "shift": Array(shifts(factors).astype(np.int8), "shift"),
             "output_zero_point": node.y.zp,
             "low": low,
             "high": high,
