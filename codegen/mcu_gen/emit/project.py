@@ -73,7 +73,7 @@ def phase(plan: Plan, step: Step) -> str:
 
 
 def layer_data(plan: Plan) -> list[dict[str, Any]]:
-    """One record per step: name, op, kernel, shapes, MACs (once, and with what tiles do again), scratch bytes."""
+    """One record per step: name, op, kernel, shapes, MACs (once, and with what is done again), scratch bytes."""
     return [
         {
             "index": s.index,
@@ -85,7 +85,7 @@ def layer_data(plan: Plan) -> list[dict[str, Any]]:
             "output": s.node.y.name,
             "output_shape": list(s.node.y.shape),
             "output_dtype": s.node.y.dtype.value,
-            "macs": operator(s.node.type).macs(s.node),
+            "macs": 0 if s.node.name in plan.repeats else operator(s.node.type).macs(s.node),
             "computed_macs": computed_macs(plan, s),
             "scratch_bytes": 0 if s.scratch is None else plan.buffers[s.scratch].bytes,
         }

@@ -19,6 +19,7 @@ Chosen = Sequence[tuple[Family, Option]]
 class Layout:
     """A packed plan: steps, segments, buffers and where they lie."""
 
+    stretch: Stretch
     steps: tuple[Step, ...]
     segments: tuple[Segment, ...]
     buffers: dict[str, Buffer]
@@ -27,7 +28,8 @@ class Layout:
 
     @property
     def extra_macs(self) -> int:
-        return sum(s.extra_macs for s in self.segments)
+        again = self.stretch.repeated_macs(0, len(self.stretch) - 1)
+        return sum(s.extra_macs for s in self.segments) + again
 
 
 def segment_lifetimes(stretch: Stretch, chosen: Chosen) -> tuple[dict[str, Buffer], list[Overlap]]:
@@ -77,4 +79,4 @@ def assemble(stretch: Stretch, chosen: Chosen, effort: int = 100) -> Layout:
         for i, site in enumerate(stretch.sites)
     )
     segments = tuple(family.segment(option) for family, option in chosen)
-    return Layout(steps, segments, buffers, tuple(overlaps), placement)
+    return Layout(stretch, steps, segments, buffers, tuple(overlaps), placement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mcu_gen.plan.assemble import Layout, assemble
@@ -30,7 +30,9 @@ Found = tuple[int, Path]
 class Chooser:
     """All plans of a program, for one or several orders of its operators."""
 
-    stretches: Sequence[Stretch]
+    stretches: list[Stretch]
+    #: gives further programs that compute the same, for the edges of the first one
+    more: Callable[[Edges], list[Edges]] | None = None
     _edges: list[Edges] = field(default_factory=list)
     _packed: dict[tuple[int, Path, int], Layout] = field(default_factory=dict)
 
@@ -38,6 +40,14 @@ class Chooser:
         if not self._edges:
             self._edges = [Edges.of(s) for s in self.stretches]
         return self._edges
+
+    def widen(self) -> bool:
+        """Takes in the programs in which operators run twice; False where there are none, or none that are new."""
+        more, self.more = self.more, None
+        found = more(self.edges()[0]) if more is not None else []
+        self._edges += found
+        self.stretches += [e.stretch for e in found]
+        return bool(found)
 
     def fronts(self, kinds: Sequence[str], limit: int | None = None) -> list[Found]:
         """Paths of the fronts of several kinds and orders; the cheapest first, equal ones by bytes."""

@@ -40,6 +40,7 @@ def _steps(plan: Plan) -> list[dict[str, Any]]:
             "inputs": [t.name for t in s.node.inputs if t is not None and (t.variable or not t.is_constant)],
             "outputs": [t.name for t in s.node.outputs],
             "macs": operator(s.node.type).macs(s.node),
+            "repeats": plan.repeats.get(s.node.name),
             "scratch_bytes": plan.buffers[s.scratch].bytes if s.scratch is not None else 0,
             "live_bytes": sum(b.bytes for b in plan.buffers.values() if b.first <= s.index <= b.last),
         }
@@ -81,8 +82,9 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     Sizes are bytes.  ``first`` and ``last`` are steps: -1 is before the first one (inputs), the number of steps is
     after the last one (outputs).  ``flash_bytes`` counts weights and tables; code is known after linking.
     ``live_bytes`` of a step is the plain sum of the tensors alive, from which overlaps may take some away.  ``macs``
-    counts what segments compute twice, the ``macs`` of a step do not.  Tensors of kind ``patch`` and ``halo`` hold
-    the part of a tensor that is in memory inside a segment, and the rows that wait for the next tile.
+    counts what segments compute twice, the ``macs`` of a step do not.  ``repeats`` is the layer that a step runs again.
+    Tensors of kind ``patch`` and ``halo`` hold the part of a tensor that is in memory inside a segment, and the rows
+    that wait for the next tile.
     """
     step, top = peak(plan.buffers, plan.offsets)
     steps = _steps(plan)
@@ -98,7 +100,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "lower_bound_bytes": plan.lower_bound_bytes,
         "greedy_bytes": plan.greedy_bytes,
         "optimal": plan.optimal,
-        "macs": sum(s["macs"] for s in steps) + plan.extra_macs,
+        "macs": plan.base_macs + plan.extra_macs,
         "macs_overhead_pct": plan.macs_overhead_pct,
         "input": "keep" if plan.streamed is None else "rows",
         "fusion": _fusion(plan),

@@ -108,7 +108,9 @@ class Edges:
     @classmethod
     def of(cls, stretch: Stretch) -> Edges:
         edges = cls(stretch)
-        edges.layers = [Edge(p, p, *stretch.layer_bytes(p), (0, 0, 0)) for p in range(len(stretch))]
+        edges.layers = [
+            Edge(p, p, *stretch.layer_bytes(p), (stretch.repeated_macs(p, p), 0, 0)) for p in range(len(stretch))
+        ]
         ceiling = max((e.bytes for e in edges.layers), default=0)
         for last in range(len(stretch)):
             end = End.at(stretch, last)
@@ -118,7 +120,8 @@ class Edges:
             for cut, rows, columns in cuts(end):
                 family = Family(end, cut, rows, columns)
                 for option in family.options(stream=True, whole=True, ceiling=ceiling):
-                    price = (option.extra_macs, option.copied, 1)
+                    again = stretch.repeated_macs(option.first, last)
+                    price = (option.extra_macs + again, option.copied, 1)
                     edge = Edge(option.first, last, option.total, option.slack, price, family, option)
                     _keep_best(best.setdefault((option.first, option.streamed), []), edge)
             for (_, streamed), found in best.items():
@@ -136,10 +139,8 @@ class Edges:
             streamed = [e for e in streamed if e.last == 0 and self.stretch.sites[0].task.node.type == "quantize"]
         if not streamed:
             return []
-        state, unused = (
-            align(STATE_BYTES),
-            align(STATE_BYTES) - STATE_BYTES,
-        )  # alive throughout, counted in ``streamed``
+        # alive throughout, counted in ``streamed``
+        state, unused = align(STATE_BYTES), align(STATE_BYTES) - STATE_BYTES
         later = [e for e in (*self.layers, *self.whole) if e.first > 0]
         return streamed + [dataclasses.replace(e, total=e.total + state, slack=max(e.slack, unused)) for e in later]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mcu_gen.errors import DoesNotFitError, UnsupportedModelError, UsageError
 from mcu_gen.graph import Graph, Node
@@ -16,6 +16,7 @@ from mcu_gen.plan.limits import check_flash, check_ram
 from mcu_gen.plan.liveness import Program, lifetimes, program
 from mcu_gen.plan.order import best_order
 from mcu_gen.plan.packing import Packing
+from mcu_gen.plan.run_twice import variants
 from mcu_gen.plan.stretch import Stretch
 from mcu_gen.plan.types import Plan
 from mcu_gen.targets import Target
@@ -78,29 +79,33 @@ def make_plan(
     limit = _limit(target, max_ram)
 
     def plan(layout: Layout) -> Plan:
-        return _plan(graph, target, prog, layout, max_ram)
+        return _plan(layout.stretch.graph, target, layout.stretch.prog, layout, max_ram)
 
     whole = plan(layers)
     if not fuse or (input_mode != "rows" and max_mac_overhead is None and _fits(whole, limit)):
         return _checked(whole)
-    chooser = _chooser(graph, target, prog, order)
+    allowed = [kind for kinds in modes for kind in kinds]
+    chooser = _chooser(graph, target, prog, order, select, allowed)
     if input_mode == "rows" and not any(e.of_kind("rows") for e in chooser.edges()):
         raise UnsupportedModelError(
             "the input cannot be streamed in row by row", where=f"input {graph.inputs[0]}" if graph.inputs else None,
             reasons=why_not_streamed(chooser.stretches[0]), hints=["hold it in memory with --input keep"],
         )  # fmt: skip
-    allowed = [kind for kinds in modes for kind in kinds]
     if max_mac_overhead is not None and max_ram is None:
+        chooser.widen()
         layout = chooser.least_ram(allowed, round(max_mac_overhead * whole.base_macs / 100))
         return _checked(plan(layout) if layout is not None else whole)
     arena = (limit if limit is not None else whole.ram_bytes) - target.stack_bytes
     for kinds in modes:
         layout = chooser.fewest_macs(kinds, arena) if arena > 0 else None
+        if arena > 0 and (layout is None or layout.extra_macs > 0) and chooser.widen():
+            layout = chooser.fewest_macs(kinds, arena)
         if layout is not None:
             within = None if max_mac_overhead is None else round(max_mac_overhead * whole.base_macs / 100)
             if within is not None and layout.extra_macs > within:
                 raise _too_slow(plan(layout), max_mac_overhead, chooser.least_ram(allowed, within), target)
             return _checked(plan(layout))
+    chooser.widen()
     smallest = chooser.least_ram(allowed)
     streamed = chooser.least_ram(("rows",)) if input_mode == "keep" else None
     hints = []
@@ -131,17 +136,28 @@ def pareto(
     layouts = [layers] if input_mode != "rows" or not fuse else []
     if fuse:
         kinds = [kind for kinds in INPUT_MODES[input_mode] for kind in kinds]
-        layouts += _chooser(graph, target, prog, order).pareto(kinds, copies)
+        chooser = _chooser(graph, target, prog, order, select, kinds)
+        chooser.widen()
+        layouts += chooser.pareto(kinds, copies)
     plans: list[Plan] = []
     for layout in layouts:
         if not plans or layout.placement.arena_bytes < plans[-1].arena_bytes:
-            plans.append(_plan(graph, target, prog, layout, None))
+            plans.append(_plan(layout.stretch.graph, target, layout.stretch.prog, layout, None))
     return plans
 
 
-def _chooser(graph: Graph, target: Target, prog: Program, order: Sequence[int]) -> Chooser:
+def _chooser(
+    graph: Graph, target: Target, prog: Program, order: Sequence[int], select: Select, kinds: Sequence[str]
+) -> Chooser:
+    """The plans of a graph in its own order and in ``order``; widened, also of the graphs that run operators twice."""
+
+    def prepare(changed: Graph, repeats: Mapping[str, str]) -> Stretch:
+        of = program(changed, [select(node, target) for node in changed.nodes()], target)
+        return Stretch(changed, of, target, range(len(of.tasks)), repeats)
+
     own = tuple(range(len(prog.tasks)))
-    return Chooser([Stretch(graph, prog, target, o) for o in dict.fromkeys((own, tuple(order)))])
+    stretches = [Stretch(graph, prog, target, o) for o in dict.fromkeys((own, tuple(order)))]
+    return Chooser(stretches, lambda edges: variants(edges, kinds, prepare))
 
 
 def _plan(graph: Graph, target: Target, prog: Program, layout: Layout, max_ram: int | None) -> Plan:
@@ -160,7 +176,16 @@ def _plan(graph: Graph, target: Target, prog: Program, layout: Layout, max_ram: 
         greedy_bytes=layout.placement.greedy_bytes,
         optimal=layout.placement.optimal,
         segments=layout.segments,
+        repeats=layout.stretch.repeats,
+        notes=_notes(layout.stretch),
     )
+
+
+def _notes(stretch: Stretch) -> tuple[str, ...]:
+    if not stretch.repeats:
+        return ()
+    twice = ", ".join(dict.fromkeys(stretch.repeats.values()))
+    return (f"layers that run again, so that their map need not wait for a statistic of it: {twice}",)
 
 
 def _limit(target: Target, max_ram: int | None) -> int | None:

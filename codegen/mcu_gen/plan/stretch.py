@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -55,6 +55,8 @@ class Stretch:
     prog: Program
     target: Target
     order: tuple[int, ...]
+    #: operators that compute what others have computed before -> the names of these
+    repeats: Mapping[str, str] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
     #: storage -> position of its producer (-1: input or variable) and of its last use (count: outputs, variables)
     born: dict[str, int] = field(default_factory=dict)
@@ -62,8 +64,16 @@ class Stretch:
     readers: dict[str, list[int]] = field(default_factory=dict)
     size: dict[str, int] = field(default_factory=dict)
 
-    def __init__(self, graph: Graph, prog: Program, target: Target, order: Sequence[int]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        prog: Program,
+        target: Target,
+        order: Sequence[int],
+        repeats: Mapping[str, str] | None = None,
+    ) -> None:
         self.graph, self.prog, self.target, self.order = graph, prog, target, tuple(order)
+        self.repeats = dict(repeats or {})
         tasks = [prog.tasks[i] for i in self.order]
         self.size = {n: align(s.bytes) for n, s in prog.storages.items()}
         self.born = {n: -1 if s.is_input or s.is_variable else len(tasks) for n, s in prog.storages.items()}
@@ -126,6 +136,11 @@ class Stretch:
         if not any(t is not None and not t.is_constant for t in node.inputs):
             return "it reads constants only"
         return None
+
+    def repeated_macs(self, first: int, last: int) -> int:
+        """Multiply-accumulates from ``first`` to ``last`` of operators that repeat others."""
+        nodes = [site.task.node for site in self.sites[first : last + 1]] if self.repeats else []
+        return sum(operator(node.type).macs(node) for node in nodes if node.name in self.repeats)
 
     def row_bytes(self, name: str) -> int:
         """Bytes of a full-width row of a [1, H, W, C] tensor."""

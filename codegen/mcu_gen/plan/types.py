@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mcu_gen.graph import Graph, Node, operator
@@ -146,6 +146,8 @@ class Plan:
     notes: tuple[str, ...] = field(default=())
     #: stretches of steps that run tile by tile, in order; steps in none of them run layer by layer
     segments: tuple[Segment, ...] = ()
+    #: layers that compute again what others have computed before (by name -> the name of the other one)
+    repeats: Mapping[str, str] = field(default_factory=dict)
 
     def offset(self, tensor: str) -> int:
         """Arena offset of a tensor or scratch buffer, in bytes."""
@@ -162,12 +164,17 @@ class Plan:
     @property
     def base_macs(self) -> int:
         """Multiply-accumulates of one inference when nothing is computed twice."""
-        return sum(operator(s.node.type).macs(s.node) for s in self.steps)
+        return self._macs(s for s in self.steps if s.node.name not in self.repeats)
+
+    @staticmethod
+    def _macs(steps: Iterable[Step]) -> int:
+        return sum(operator(s.node.type).macs(s.node) for s in steps)
 
     @property
     def extra_macs(self) -> int:
-        """Multiply-accumulates that segments compute beyond what running layer by layer takes."""
-        return sum(s.extra_macs for s in self.segments)
+        """Multiply-accumulates beyond what running layer by layer takes: in segments, and of layers that run twice."""
+        again = self._macs(s for s in self.steps if s.node.name in self.repeats)
+        return sum(s.extra_macs for s in self.segments) + again
 
     @property
     def macs_overhead_pct(self) -> float:
