@@ -19,7 +19,7 @@ NAMES = [t.name for t in TARGETS]
 
 
 def test_the_promised_boards_ship() -> None:
-    emulated = {"mps2_an386", "mps2_an500", "mps2_an505", "mps3_an547", "rv32_virt"}
+    emulated = {"mps2_an386", "mps2_an500", "mps2_an505", "mps3_an547", "rv32_virt", "rv32_virt_rvv", "rv32_virt_zfh"}
     arm = {"nucleo_f446re", "disco_f746ng", "nucleo_l4r5zi", "nucleo_h743zi", "nrf52840_dk", "ek_ra8m1"}
     assert emulated | arm | {"hifive1_revb", "esp32c3"} <= set(NAMES)
 
