@@ -67,6 +67,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The float digits network with a training step, generated for an emulated board."""
+    folder = tmp_path_factory.mktemp("cli") / "learner"
+    api.generate(MODEL.with_name("digits_float.tflite"), BOARD, folder, train="head")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Models that are refused, each for its own reason."""
     folder = tmp_path_factory.mktemp("models")

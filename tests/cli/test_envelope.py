@@ -38,6 +38,10 @@ SUCCESS: dict[str, tuple[list[str], set[str]]] = {
         {"samples", "elements", "mismatches", "max_abs_diff", "first_mismatch"},
     ),
     "profile": (["{p}", "--on", "qemu"], {"layers", "total"}),
+    "train": (
+        ["{l}", "--on", "host", "--data", "{s}", "--steps", "5", "--lr", "0.01"],
+        {"steps", "loss", "accuracy_before", "accuracy_after"},
+    ),
     "report": (["{p}", "-o", "{t}/report.html"], {"file"}),
     "demo": (["--on", "host", "-o", "{t}/demo"], {"steps"}),
 }
@@ -56,6 +60,7 @@ FAILURE: dict[str, list[str]] = {
     "run": ["{p}", "--on", "host", "--input", "no_such_file.npy"],
     "validate": [str(MODEL), "--board", BOARD, "--samples", "0"],
     "profile": ["{p}", "--on", "host"],
+    "train": ["{p}", "--on", "host", "--data", "{s}", "--steps", "5", "--lr", "0.01"],
     "report": ["{p}", "-o", "{t}/r.html", "--model", str(DIGITS / "digits_float.tflite")],
     "demo": ["--on", "the moon"],
 }
@@ -87,8 +92,9 @@ def test_every_verb_is_in_the_tables() -> None:
 @pytest.mark.parametrize(
     "verb", [pytest.param(v, marks=pytest.mark.qemu) if v in _QEMU else v for v in sorted(SUCCESS)]
 )
-def test_success(verb: str, cli: Cli, project: Path, tmp_path: Path, samples: Path) -> None:
+def test_success(verb: str, cli: Cli, project: Path, learner: Path, tmp_path: Path, samples: Path) -> None:
     args, keys = SUCCESS[verb]
+    args = [a.replace("{l}", str(learner)) for a in args]
     ran = cli(verb, *_fill(args, project, tmp_path, samples), "--json")
     assert ran.code == 0, ran.out + ran.err
     document = _envelope(ran, verb, "ok")
