@@ -149,6 +149,8 @@ class SegmentRun:
     def side(self, tile: TileTensor, i: int, columns: int) -> np.ndarray:
         t = self.info(tile)
         rows = tile.y[i][1] - tile.y[i][0]
+        if rows == 0:  # all that readers see of it is padding: there may be no buffer
+            return np.zeros((0, columns, t.shape[3]), t.dtype.numpy)
         self.exe.copied[self.number] += rows * columns * t.bytes // (t.shape[1] * t.shape[2])
         return self.exe.view(f"{tile.name}.side", (rows, columns, t.shape[3]), t.dtype.numpy)
 

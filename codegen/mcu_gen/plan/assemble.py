@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mcu_gen.plan.arena import CLIMB_BUDGET, SEARCH_BUDGET, Placement, place, violations
 from mcu_gen.plan.liveness import lifetimes, scratch_name
+from mcu_gen.plan.realize import segment_buffers, segment_of
 from mcu_gen.plan.segment import Family, Option
 from mcu_gen.plan.stretch import Stretch
 from mcu_gen.plan.types import Buffer, Overlap, Segment, Step
@@ -52,7 +53,7 @@ def segment_lifetimes(stretch: Stretch, chosen: Chosen) -> tuple[dict[str, Buffe
         if stretch.sites[option.last].reduces and task.scratch:
             scratch = scratch_name(task, stretch.prog.storages)
             buffers[scratch] = dataclasses.replace(buffers[scratch], first=option.first)
-        parts, legal = family.buffers(option, index, len(stretch))
+        parts, legal = segment_buffers(family, option, index, len(stretch))
         buffers.update((b.name, b) for b in parts)
         inside.update(b.name for b in parts)
         overlaps += legal
@@ -78,5 +79,5 @@ def assemble(stretch: Stretch, chosen: Chosen, effort: int = 100) -> Layout:
         else Step(i, site.task.node, site.task.kernel, None)
         for i, site in enumerate(stretch.sites)
     )
-    segments = tuple(family.segment(option) for family, option in chosen)
+    segments = tuple(segment_of(family, option) for family, option in chosen)
     return Layout(stretch, steps, segments, buffers, tuple(overlaps), placement)

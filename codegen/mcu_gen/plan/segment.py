@@ -1,4 +1,4 @@
-"""Segments: what a cut costs in memory and arithmetic, and the segment with its buffers when it is chosen."""
+"""Segments: what a cut costs in memory and arithmetic."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_gen.plan.axes import Columns, ColumnSchedule, End, Ranges, RowSchedule, RowTiles, kept_rows
+from mcu_gen.plan.axes import Columns, ColumnSchedule, End, RowSchedule, RowTiles, kept_rows
 from mcu_gen.plan.liveness import align, extent
-from mcu_gen.plan.types import Buffer, Overlap, Segment, TileTensor
 
 #: Bytes of the counters of a segment whose input is streamed.
 STATE_BYTES = 8
@@ -309,100 +308,6 @@ class Family:
         here = [p.patch_slack for p in parts if p.born <= position <= p.dies and p.name not in resident]
         return max([align(scratch) - scratch, *here])
 
-    def segment(self, option: Option) -> Segment:
-        """The segment of an option."""
-        stretch, inside = self.stretch, range(option.first, option.last)
-        tensors: dict[str, TileTensor] = {}
-        begin, left = self._begin(option), self._left(option)
-        n_x = self.columns.count - left
-        full = [(0, stretch.graph.tensors[n].shape[2]) for n in [option.streamed] if n] * n_x
-        for name in self.end.border(option.first):
-            if name == option.streamed:
-                ranges = self.rows.streamed(name)
-                assert ranges is not None
-                patch = self.streamed_patch(name)[0]
-                tensors[name] = TileTensor(
-                    name, False, _pairs(ranges)[begin:], tuple(full), True, patch, 0, resident=True
-                )
-            else:
-                rows, columns = self.rows.needed(name, option.first), self.columns.needed(name, option.first)
-                tensors[name] = TileTensor(name, True, _pairs(rows)[begin:], _pairs(columns)[left:], False, 0, 0)
-        for name in [stretch.sites[p].out.name for p in inside]:
-            patch = self.rows.most[name] * self.columns.widest[name] * stretch.pixel_bytes(name)
-            stays = name in option.resident
-            halo = 0 if stays else self.rows.kept_most[name] * stretch.row_bytes(name)
-            side = self.rows.most[name] * self.columns.kept_most[name] * stretch.pixel_bytes(name)
-            y, x = _pairs(self.rows.y[name])[begin:], _pairs(self.columns.x[name])[left:]
-            tensors[name] = TileTensor(
-                name, False, y, x, self.rows.keep, patch, halo,
-                resident=stays, keep_x=self.columns.keep, side_bytes=side,
-            )  # fmt: skip
-        out = self.end.output
-        y, x = _pairs(self.rows.y[out])[begin:], _pairs(self.columns.x[out])[left:]
-        tensors[out] = TileTensor(out, True, y, x, False, 0, 0)
-        return Segment(
-            first=option.first,
-            last=option.last,
-            tile_h=self.cut.tile_h,
-            tile_w=self.cut.tile_w,
-            n_y=self.rows.count - begin,
-            n_x=n_x,
-            keep_rows=self.cut.keep,
-            streamed=option.streamed,
-            tensors=tensors,
-            macs=option.macs,
-            extra_macs=option.extra_macs,
-            copied_bytes=option.copied,
-        )
-
-    def _begin(self, option: Option) -> int:
-        """Steps at the front in which nothing of the segment happens (they belong to longer segments)."""
-        if not self.rows.keep:
-            return 0
-        names = [self.stretch.sites[p].out.name for p in range(option.first, option.last + 1)]
-        ranges = [self.rows.y[n] for n in names]
-        if option.streamed is not None:
-            streamed = self.rows.streamed(option.streamed)
-            assert streamed is not None
-            ranges.append(streamed)
-        return min(int(np.argmax(hi > 0)) for _, hi in ranges)
-
-    def _left(self, option: Option) -> int:
-        """Horizontal steps at the front in which nothing of the segment happens."""
-        if not self.columns.keep:
-            return 0
-        names = [self.stretch.sites[p].out.name for p in range(option.first, option.last + 1)]
-        return min(int(np.argmax(self.columns.x[n][1] > 0)) for n in names)
-
-    def buffers(self, option: Option, index: int, steps: int) -> tuple[list[Buffer], list[Overlap]]:
-        """Buffers of the segment besides the whole tensors, and the overlaps that it allows."""
-        found: list[Buffer] = []
-        segment = self.segment(option)
-        for tile in segment.tensors.values():
-            if tile.whole:
-                continue
-            part = self.parts.get(tile.name)
-            first, last = (part.born, part.dies) if part is not None else (-1, option.last)
-            if tile.resident:
-                first, last = (-1 if tile.name == option.streamed else option.first), option.last
-            kind = "input" if tile.name == option.streamed else "patch"
-            found.append(Buffer(tile.name, tile.patch_bytes, first, last, kind))
-            if tile.side_bytes:
-                found.append(Buffer(f"{tile.name}.side", tile.side_bytes, option.first, option.last, "halo"))
-            if tile.halo_bytes:
-                found.append(Buffer(f"{tile.name}.halo", tile.halo_bytes, option.first, option.last, "halo"))
-        if option.streamed is not None:
-            found.append(Buffer(f"segment{index}.state", STATE_BYTES, -1, steps, "state"))
-        overlaps = [
-            Overlap(above, below, 0)
-            for position, (above, below) in self.in_place.items()
-            if position >= option.first and self.parts[above].born >= option.first
-        ]
-        over = self.lead(option.first, option.streamed)
-        if over is not None:
-            overlaps.append(Overlap(over[0], self.end.output, over[1], segment=True))
-        return found, overlaps
-
 
 def _settled(part: _Part, held: int, alive: list[int], first: int) -> tuple[int, list[int]]:
     """Bytes held and alive when the patch of ``part`` stays."""
@@ -410,7 +315,3 @@ def _settled(part: _Part, held: int, alive: list[int], first: int) -> tuple[int,
     for position in range(part.born, part.dies + 1):
         after[position - first] -= part.patch
     return held + part.patch - part.halo, after
-
-
-def _pairs(ranges: Ranges) -> tuple[tuple[int, int], ...]:
-    return tuple((int(a), int(b)) for a, b in zip(*ranges, strict=True))
