@@ -34,6 +34,7 @@ class Network:
 
 def weight_shapes(layer: Layer, x: Sequence[int]) -> dict[str, tuple[int, ...]]:
     """Shapes of the weights ``w`` and ``b`` of a layer on an input of shape ``x``."""
+    w: tuple[int, ...]
     if layer["op"] == "conv2d":
         kh, kw = layer["filter"]
         w = (layer["channels"], kh, kw, x[3] // layer.get("groups", 1))

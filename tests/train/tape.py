@@ -4,20 +4,23 @@ Run with an interpreter that has TensorFlow: ``python tape.py IN.npz OUT.npz``. 
 arrays as ``<network>/<array>``; OUT gets ``<network>/loss`` and ``<network>/grad/<array>``.
 """
 
+from __future__ import annotations
+
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 
-def activated(y, name):
+def activated(y: Any, name: str) -> Any:
     if name == "relu_n1_to_1":
         return tf.clip_by_value(y, -1.0, 1.0)
     return {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[name](y)
 
 
-def layer_output(layer, i, x, outputs, arrays):
+def layer_output(layer: dict[str, Any], i: int, x: Any, outputs: list[Any], arrays: Any) -> Any:
     w, b = arrays.get(f"w{i}"), arrays.get(f"b{i}")
     kind = layer["op"]
     if kind == "fully_connected":
@@ -46,7 +49,7 @@ def layer_output(layer, i, x, outputs, arrays):
     return activated(y, layer.get("activation", "none"))
 
 
-def windowed(layer, x, product):
+def windowed(layer: dict[str, Any], x: Any, product: Any) -> Any:
     (kh, kw), (sh, sw), (dh, dw) = layer["filter"], layer["stride"], layer.get("dilation", (1, 1))
     height, width = x.shape[1], x.shape[2]
     eh, ew = (kh - 1) * dh + 1, (kw - 1) * dw + 1
@@ -56,7 +59,7 @@ def windowed(layer, x, product):
     else:
         oh, ow, ph, pw = (height - eh) // sh + 1, (width - ew) // sw + 1, 0, 0
     padded = tf.pad(x, [[0, 0], [ph // 2, ph - ph // 2], [pw // 2, pw - pw // 2], [0, 0]])
-    total = 0.0
+    total: Any = 0.0
     for r in range(kh):
         for c in range(kw):
             top, left = r * dh, c * dw
@@ -65,14 +68,14 @@ def windowed(layer, x, product):
     return total
 
 
-def grouped(seen, w, groups):
+def grouped(seen: Any, w: Any, groups: int) -> Any:
     parts = zip(tf.split(seen, groups, axis=3), tf.split(w, groups, axis=0), strict=True)
     return tf.concat([tf.einsum("nhwc,oc->nhwo", s, f) for s, f in parts], axis=3)
 
 
-def main(source, target):
+def main(source: str, target: str) -> None:
     data = np.load(source)
-    found = {}
+    found: dict[str, Any] = {}
     for network in json.loads(str(data["networks"])):
         name = network["name"]
         arrays = {k[len(name) + 1 :]: v for k, v in data.items() if k.startswith(name + "/")}
