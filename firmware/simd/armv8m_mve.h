@@ -202,72 +202,186 @@ static inline void mg_mve_taps_row(const mg_mve_channel *k, const int8_t *w, int
     }
 }
 
-/* Windows of one vector, four at a time: `next` goes from a window to the next, `ties` moves the ties.  lr counts. */
-#define MG_MVE_FOURS(next, ties)                                                                                       \
-    __asm__("dls lr, %[s0]\n"                                                                                          \
-            "1:\n\t"                                                                                                   \
-            "vldrb.8 q0, [%[x]]" next "vldrb.8 q1, [%[x]]" next "vmladav.s8 %[s0], q0, %q[w]\n\t"                      \
-            "vldrb.8 q0, [%[x]]" next "vmladav.s8 %[s1], q1, %q[w]\n\t"                                                \
-            "vldrb.8 q1, [%[x]]" next "vmladav.s8 %[s2], q0, %q[w]\n\t"                                                \
-            "vmladav.s8 %[s3], q1, %q[w]\n\t"                                                                          \
-            "vmov %q[v][2], %q[v][0], %[s0], %[s2]\n\t"                                                                \
-            "vmov %q[v][3], %q[v][1], %[s1], %[s3]\n\t"                                                                \
-            "add %[x], %[x_next]\n\t"                                                                                  \
-            "vadd.i32 %q[v], %q[v], %q[bias]\n\t"                                                                      \
-            "vqrdmulh.s32 %q[v], %q[v], %[multiplier]\n\t" ties "vrshl.s32 %q[v], %[right]\n\t"                        \
-            "vadd.i32 %q[v], %q[v], %[zero_point]\n\t"                                                                 \
-            "vmax.s32 %q[v], %q[v], %q[low]\n\t"                                                                       \
-            "vmin.s32 %q[v], %q[v], %q[high]\n\t"                                                                      \
-            "vstrb.32 %q[v], [%[y], %q[places]]\n\t"                                                                   \
-            "add %[y], %[y_next]\n\t"                                                                                  \
-            "le lr, 1b\n\t"                                                                                            \
+/* Loops over `count` times four windows: `windows` leaves their sums in s0 to s3, `ties` moves the ties; x_next is added to
+ * x, and y_next to y, after each four.  lr counts. */
+#define MG_MVE_FOURS(windows, bias, scale, ties, shift, clamp)                                                         \
+    "dls lr, %[s0]\n"                                                                                                  \
+    "1:\n\t" windows "vmov %q[v][2], %q[v][0], %[s0], %[s2]\n\t"                                                       \
+    "vmov %q[v][3], %q[v][1], %[s1], %[s3]\n\t"                                                                        \
+    "add %[x], %[x_next]\n\t" bias scale ties shift clamp "vstrb.32 %q[v], [%[y], %q[places]]\n\t"                     \
+    "add %[y], %[y_next]\n\t"                                                                                          \
+    "le lr, 1b\n\t"
+#define MG_MVE_TIES "vshr.s32 q0, %q[v], #31\n\tvqadd.s32 %q[v], %q[v], q0\n\t"
+
+/* Windows of one vector; `next` goes from one to the next. */
+#define MG_MVE_WINDOWS_1(next)                                                                                         \
+    "vldrb.8 q0, [%[x]]" next "vldrb.8 q1, [%[x]]" next "vmladav.s8 %[s0], q0, %q[w]\n\t"                              \
+    "vldrb.8 q0, [%[x]]" next "vmladav.s8 %[s1], q1, %q[w]\n\t"                                                        \
+    "vldrb.8 q1, [%[x]]" next "vmladav.s8 %[s2], q0, %q[w]\n\t"                                                        \
+    "vmladav.s8 %[s3], q1, %q[w]\n\t"
+#define MG_MVE_FOURS_1(next, ties)                                                                                     \
+    __asm__(MG_MVE_FOURS(MG_MVE_WINDOWS_1(next), "vadd.i32 %q[v], %q[v], %q[bias]\n\t",                                \
+                         "vqrdmulh.s32 %q[v], %q[v], %[multiplier]\n\t", ties, "vrshl.s32 %q[v], %[right]\n\t",        \
+                         "vadd.i32 %q[v], %q[v], %[zero_point]\n\t"                                                    \
+                         "vmax.s32 %q[v], %q[v], %q[low]\n\t"                                                          \
+                         "vmin.s32 %q[v], %q[v], %q[high]\n\t")                                                        \
             : [x] "+r"(x), [y] "+r"(y), [s0] "+Te"(count), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3),          \
               [v] "=&w"(v)                                                                                             \
             : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), [multiplier] "r"(k->multiplier),         \
               [right] "r"(k->right), [zero_point] "r"(k->zero_point), [w] "w"(weights), [bias] "w"(bias),              \
               [low] "w"(k->low), [high] "w"(k->high), [places] "w"(k->places)                                          \
             : "q0", "q1", "lr", "memory")
-#define MG_MVE_TIES "vshr.s32 q0, %q[v], #31\n\tvqadd.s32 %q[v], %q[v], q0\n\t"
 #define MG_MVE_ANY_STEP "\n\tadd %[x], %[step]\n\t"
 
-/* `count` times four outputs of windows of one vector: x_next is added to x, and y_next to y, after each four. */
-static inline void mg_mve_taps_fours(const mg_mve_channel *k, int8x16_t weights, int32_t count, const int8_t *x,
-                                     int32_t x_step, int32_t x_next, int8_t *y, int32_t y_next) {
+static inline void mg_mve_taps_fours_1(const mg_mve_channel *k, const int8_t *w, int32_t count, const int8_t *x,
+                                       int32_t x_step, int32_t x_next, int8_t *y, int32_t y_next) {
+    const int8x16_t weights = vldrbq_s8(w);
     const int32x4_t bias = vdupq_n_s32(k->bias);
     int32_t s1, s2, s3;
     int32x4_t v;
     if (k->away) {
-        MG_MVE_FOURS(MG_MVE_ANY_STEP, MG_MVE_TIES);
-    } else if (x_step == 1) { /* down a column */
-        MG_MVE_FOURS(", #1\n\t", "");
+        MG_MVE_FOURS_1(MG_MVE_ANY_STEP, MG_MVE_TIES);
     } else {
-        MG_MVE_FOURS(MG_MVE_ANY_STEP, "");
+        MG_MVE_FOURS_1(MG_MVE_ANY_STEP, "");
     }
 }
 
-/* All outputs of a channel. */
+/* All channels where runs have four outputs and windows one vector, and nothing is shifted to the left. */
+static inline void mg_mve_taps_columns(const mg_taps_s8 *t, int32_t first, int32_t channels, const mg_runs *m,
+                                       const int8_t *planes, int32_t plane, int8_t *out, int32_t down, int32_t positive) {
+    const int8_t *from = t->weights + first * t->multiplier * MG_LANES;
+    const int32_t *s = t->scaling + first * t->multiplier * 3;
+    const int32_t x_step = m->x_step, x_next = m->x_run - 4 * x_step, y_next = m->y_run, runs = m->runs;
+    const int32_t filters = t->multiplier;
+    mg_mve_channel constants, *const k = &constants;
+    k->zero_point = t->zero_point;
+    k->low = vdupq_n_s32(t->low);
+    k->high = vdupq_n_s32(t->high);
+    k->places = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)m->y_step);
+    out += first * filters;
+    for (; channels > 0; channels--) {
+        for (int32_t i = 0; i < filters; i++) {
+            const int8x16_t weights = vldrbq_s8(from);
+            const int32x4_t bias = vdupq_n_s32(s[0]);
+            const int8_t *x = planes;
+            int8_t *y = out;
+            int32_t count = runs, s1, s2, s3;
+            int32x4_t v;
+            k->multiplier = s[1];
+            k->right = s[2];
+            if (!positive && k->right < 0) {
+                MG_MVE_FOURS_1(MG_MVE_ANY_STEP, MG_MVE_TIES);
+            } else if (down) {
+                MG_MVE_FOURS_1(", #1\n\t", "");
+            } else {
+                MG_MVE_FOURS_1(MG_MVE_ANY_STEP, "");
+            }
+            from += MG_LANES;
+            s += 3;
+            out++;
+        }
+        planes += plane;
+    }
+}
+
+/* Windows of two to four vectors: the scaling comes from memory once the sums have left their registers. */
+#define MG_MVE_WINDOW_2(s)                                                                                             \
+    "vldrb.8 q0, [%[x]]\n\tvldrb.8 q1, [%[x], #16]\n\tvmladav.s8 %[" s "], q0, %q[w0]\n\t"                             \
+    "add %[x], %[step]\n\tvmladava.s8 %[" s "], q1, %q[w1]\n\t"
+#define MG_MVE_WINDOW_3(s)                                                                                             \
+    "vldrb.8 q0, [%[x]]\n\tvldrb.8 q1, [%[x], #16]\n\tvmladav.s8 %[" s "], q0, %q[w0]\n\t"                             \
+    "vldrb.8 q0, [%[x], #32]\n\tvmladava.s8 %[" s "], q1, %q[w1]\n\t"                                                  \
+    "add %[x], %[step]\n\tvmladava.s8 %[" s "], q0, %q[w2]\n\t"
+#define MG_MVE_WINDOW_4(s)                                                                                             \
+    "vldrb.8 q0, [%[x]]\n\tvldrb.8 q1, [%[x], #16]\n\tvmladav.s8 %[" s "], q0, %q[w0]\n\t"                             \
+    "vldrb.8 q0, [%[x], #32]\n\tvmladava.s8 %[" s "], q1, %q[w1]\n\t"                                                  \
+    "vldrb.8 q1, [%[x], #48]\n\tvmladava.s8 %[" s "], q0, %q[w2]\n\t"                                                  \
+    "add %[x], %[step]\n\tvmladava.s8 %[" s "], q1, %q[w3]\n\t"
+#define MG_MVE_FOURS_N(window, ties)                                                                                   \
+    __asm__(MG_MVE_FOURS(window("s0") window("s1") window("s2") window("s3"), "ldrd %[s0], %[s1], [%[k]]\n\t"          \
+                         "ldrd %[s2], %[s3], [%[k], #8]\n\t"                                                           \
+                         "vadd.i32 %q[v], %q[v], %[s0]\n\t", "vqrdmulh.s32 %q[v], %q[v], %[s1]\n\t", ties,             \
+                         "vrshl.s32 %q[v], %[s2]\n\t",                                                                 \
+                         "vldrw.u32 q0, [%[k], #16]\n\t"                                                               \
+                         "vadd.i32 %q[v], %q[v], %[s3]\n\t"                                                            \
+                         "vldrw.u32 q1, [%[k], #32]\n\t"                                                               \
+                         "vmax.s32 %q[v], %q[v], q0\n\t"                                                               \
+                         "vmin.s32 %q[v], %q[v], q1\n\t")                                                              \
+            : [x] "+r"(x), [y] "+r"(y), [s0] "+Te"(count), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3),          \
+              [v] "=&w"(v)                                                                                             \
+            : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), [k] "r"(constants), [w0] "w"(w0),        \
+              [w1] "w"(w1), [w2] "w"(w2), [w3] "w"(w3), [places] "w"(k->places)                                        \
+            : "q0", "q1", "lr", "memory")
+
+static inline void mg_mve_taps_fours_n(const mg_mve_channel *k, const int8_t *w, int32_t blocks, int32_t count,
+                                       const int8_t *x, int32_t x_step, int32_t x_next, int8_t *y, int32_t y_next) {
+    const int8x16_t w0 = vldrbq_s8(w), w1 = vldrbq_s8(w + 16);
+    int8x16_t w2 = w1, w3 = w1;
+    int32_t constants[12];
+    int32_t s1, s2, s3;
+    int32x4_t v;
+    constants[0] = k->bias;
+    constants[1] = k->multiplier;
+    constants[2] = k->right;
+    constants[3] = k->zero_point;
+    vstrwq_s32(constants + 4, k->low);
+    vstrwq_s32(constants + 8, k->high);
+    if (blocks == 2) {
+        if (k->away) {
+            MG_MVE_FOURS_N(MG_MVE_WINDOW_2, MG_MVE_TIES);
+        } else {
+            MG_MVE_FOURS_N(MG_MVE_WINDOW_2, "");
+        }
+        return;
+    }
+    w2 = vldrbq_s8(w + 32);
+    if (blocks == 3) {
+        if (k->away) {
+            MG_MVE_FOURS_N(MG_MVE_WINDOW_3, MG_MVE_TIES);
+        } else {
+            MG_MVE_FOURS_N(MG_MVE_WINDOW_3, "");
+        }
+        return;
+    }
+    w3 = vldrbq_s8(w + 48);
+    if (k->away) {
+        MG_MVE_FOURS_N(MG_MVE_WINDOW_4, MG_MVE_TIES);
+    } else {
+        MG_MVE_FOURS_N(MG_MVE_WINDOW_4, "");
+    }
+}
+
+/* All outputs of a channel.  What is left over of the runs is computed with some of the others once more. */
 static inline void mg_mve_taps_channel(const mg_mve_channel *k, const int8_t *w, int32_t blocks, const mg_runs *m,
                                        const int8_t *x, int8_t *y) {
-    const int32_t rest = m->n - 4; /* the last four outputs of a run begin here */
-    if (blocks != 1 || k->left != 0 || rest < 0) {
+    int32_t passes = m->runs, count = m->n / 4, x_next = 0, y_next = 4 * m->y_step;
+    if (blocks > 4 || k->left != 0 || m->n < 4) {
         for (int32_t j = 0; j < m->runs; j++) {
             mg_mve_taps_row(k, w, blocks, m, x + j * m->x_run, y + j * m->y_run);
         }
         return;
     }
-    if (rest == 0) {
-        mg_mve_taps_fours(k, vldrbq_s8(w), m->runs, x, m->x_step, m->x_run - 4 * m->x_step, y, m->y_run);
-        return;
+    if (m->n == 4) {
+        passes = 0;
     }
-    for (int32_t j = 0; j < m->runs; j++) {
-        mg_mve_taps_fours(k, vldrbq_s8(w), m->n / 4, x, m->x_step, 0, y, 4 * m->y_step);
+    for (int32_t j = 0; j <= passes; j++) {
+        if (j == passes) { /* the last four of every run */
+            if (m->n % 4 == 0 && passes > 0) {
+                break;
+            }
+            x += (m->n - 4) * m->x_step - j * m->x_run;
+            y += (m->n - 4) * m->y_step - j * m->y_run;
+            count = m->runs;
+            x_next = m->x_run - 4 * m->x_step;
+            y_next = m->y_run;
+        }
+        if (blocks == 1) {
+            mg_mve_taps_fours_1(k, w, count, x, m->x_step, x_next, y, y_next);
+        } else {
+            mg_mve_taps_fours_n(k, w, blocks, count, x, m->x_step, x_next, y, y_next);
+        }
         x += m->x_run;
         y += m->y_run;
-    }
-    if (m->n % 4 != 0) { /* what is left over, with some of the others once more */
-        x += rest * m->x_step - m->runs * m->x_run;
-        y += rest * m->y_step - m->runs * m->y_run;
-        mg_mve_taps_fours(k, vldrbq_s8(w), m->runs, x, m->x_step, m->x_run - 4 * m->x_step, y, m->y_run);
     }
 }
 
@@ -276,6 +390,16 @@ static inline void mg_mve_mk_taps_s8(const mg_taps_s8 *t, int32_t first, int32_t
     const int8_t *w = t->weights + first * t->multiplier * t->blocks * MG_LANES;
     const int32_t *s = t->scaling + first * t->multiplier * 3;
     mg_mve_channel k;
+    if (t->blocks == 1 && m->n == 4 && t->known != MG_SCALING_ANY) {
+        if (t->known != MG_SCALING_POSITIVE) {
+            mg_mve_taps_columns(t, first, channels, m, x, plane, y, 0, 0);
+        } else if (m->x_step == 1) {
+            mg_mve_taps_columns(t, first, channels, m, x, plane, y, 1, 1);
+        } else {
+            mg_mve_taps_columns(t, first, channels, m, x, plane, y, 0, 1);
+        }
+        return;
+    }
     k.zero_point = t->zero_point;
     k.low = vdupq_n_s32(t->low);
     k.high = vdupq_n_s32(t->high);
@@ -328,6 +452,21 @@ static inline void mg_mve_split_s8(int8_t *to, int32_t plane, int32_t step, cons
         }
         to += 8 * plane;
         from += 8;
+    }
+}
+
+static inline void mg_mve_split_value_s8(int8_t *to, int32_t plane, int32_t step, int32_t value, int32_t channels,
+                                         int32_t n) {
+    const uint16x8_t at = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)plane);
+    const uint16x8_t v = vdupq_n_u16((uint16_t)value);
+    for (; channels > 0; channels -= 8) {
+        const mve_pred16_t p = vctp16q((uint32_t)channels);
+        uint8_t *t = (uint8_t *)to;
+        for (int32_t left = n; left > 0; left--) {
+            vstrbq_scatter_offset_p_u16(t, at, v, p);
+            t += step;
+        }
+        to += 8 * plane;
     }
 }
 
@@ -438,6 +577,7 @@ static inline void mg_mve_mk_dense_s8(const mg_dense_s8 *r, const int8_t *x, int
 
 #define mg_mk_sum_s8          mg_mve_mk_sum_s8
 #define mg_mk_dense_s8     mg_mve_mk_dense_s8
+#define mg_split_value_s8  mg_mve_split_value_s8
 #define mg_mk_taps_s8      mg_mve_mk_taps_s8
 #define mg_split_s8        mg_mve_split_s8
 #define mg_mk_rows_s8_2    mg_mve_mk_rows_s8_2

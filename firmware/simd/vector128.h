@@ -23,19 +23,29 @@ typedef struct {
     int32_t known;                 /* MG_SCALING_... */
 } mg_rows_s8;
 
-/* Micro-kernel: all channels of two pixels whose columns are x0 and x1 [blocks * MG_LANES]. */
+/* One output: row c against the column x. */
+static inline int8_t mg_row_output_s8(const mg_rows_s8 *r, int32_t c, const int8_t *x) {
+    const int8_t *w = r->weights + ((c / 4) * r->blocks * 4 + c % 4) * MG_LANES;
+    const int32_t *s = r->scaling + (c / 4) * 12 + c % 4;
+    uint32_t sum = (uint32_t)s[0];
+    for (int32_t k = 0; k < r->blocks * MG_LANES; k++) {
+        sum += (uint32_t)((int32_t)w[(k / MG_LANES) * 4 * MG_LANES + k % MG_LANES] * (int32_t)x[k]);
+    }
+    return (int8_t)mg_clamp_s32(mg_add_s32(mg_requant_double((int32_t)sum, s[4], s[8]), r->zero_point), r->low, r->high);
+}
+
+/* Micro-kernel: all channels of two pixels whose columns are x0 and x1 [blocks * MG_LANES].  Four channels of both are
+ * written after both columns have been read for them. */
 static inline void mg_mk_rows_s8_2(const mg_rows_s8 *r, const int8_t *x0, const int8_t *x1, int8_t *y0, int8_t *y1) {
-    for (int32_t c = 0; c < r->channels; c++) {
-        const int8_t *w = r->weights + ((c / 4) * r->blocks * 4 + c % 4) * MG_LANES;
-        const int32_t *s = r->scaling + (c / 4) * 12 + c % 4;
-        uint32_t sum0 = (uint32_t)s[0], sum1 = (uint32_t)s[0];
-        for (int32_t k = 0; k < r->blocks * MG_LANES; k++) {
-            const int32_t weight = w[(k / MG_LANES) * 4 * MG_LANES + k % MG_LANES];
-            sum0 += (uint32_t)(weight * (int32_t)x0[k]);
-            sum1 += (uint32_t)(weight * (int32_t)x1[k]);
+    for (int32_t c = 0; c < r->channels; c += 4) {
+        const int32_t n = mg_min_s32(4, r->channels - c);
+        int8_t out0[4], out1[4];
+        for (int32_t i = 0; i < n; i++) {
+            out0[i] = mg_row_output_s8(r, c + i, x0);
+            out1[i] = mg_row_output_s8(r, c + i, x1);
         }
-        y0[c] = (int8_t)mg_clamp_s32(mg_add_s32(mg_requant_double((int32_t)sum0, s[4], s[8]), r->zero_point), r->low, r->high);
-        y1[c] = (int8_t)mg_clamp_s32(mg_add_s32(mg_requant_double((int32_t)sum1, s[4], s[8]), r->zero_point), r->low, r->high);
+        memcpy(y0 + c, out0, (size_t)n);
+        memcpy(y1 + c, out1, (size_t)n);
     }
 }
 
@@ -105,6 +115,16 @@ static inline void mg_split_s8(int8_t *to, int32_t plane, int32_t step, const in
     }
 }
 
+/* The same value for n pixels of `channels` planes. */
+static inline void mg_split_value_s8(int8_t *to, int32_t plane, int32_t step, int32_t value, int32_t channels,
+                                     int32_t n) {
+    for (int32_t i = 0; i < n; i++) {
+        for (int32_t c = 0; c < channels; c++) {
+            to[c * plane + i * step] = (int8_t)value;
+        }
+    }
+}
+
 /* Sum of two int8 tensors: the first has the larger scale. */
 typedef struct {
     int32_t zero_point0, zero_point1;
@@ -137,6 +157,7 @@ typedef struct {
 /* Micro-kernel: all channels of one column x [blocks * MG_LANES].  The rounding of the high half and of the shift are both
  * to nearest with ties upwards; offset and multiplier are such that the result is the one that is wanted. */
 static inline void mg_mk_dense_s8(const mg_dense_s8 *r, const int8_t *x, int8_t *y) {
+    int8_t out[4]; /* written together */
     for (int32_t c = 0; c < r->channels; c++) {
         const int8_t *w = r->weights + ((c / 4) * r->blocks * 4 + c % 4) * MG_LANES;
         const int32_t *s = r->scaling + (c / 4) * 12 + c % 4;
@@ -147,7 +168,10 @@ static inline void mg_mk_dense_s8(const mg_dense_s8 *r, const int8_t *x, int8_t 
         }
         high = mg_doubling_high_mul(mg_add_s32(mg_shl_s32((int32_t)sum, r->headroom), s[0]), s[4]);
         high = (int32_t)mg_asr_s64((int64_t)high + ((int64_t)1 << (-s[8] - 1)), -s[8]);
-        y[c] = (int8_t)mg_clamp_s32(high + r->zero_point, r->low, r->high);
+        out[c % 4] = (int8_t)mg_clamp_s32(high + r->zero_point, r->low, r->high);
+        if (c % 4 == 3 || c == r->channels - 1) {
+            memcpy(y + c / 4 * 4, out, (size_t)(c % 4) + 1u);
+        }
     }
 }
 

@@ -51,21 +51,25 @@ def _strip(node: Node, rows: int, channels: int) -> Strip:
 
 
 def strip(node: Node) -> Strip | None:
-    """All channels of as many rows as fit into :data:`STRIP_BYTES`; else eight channels of one row.
+    """All channels of as many rows as fit into :data:`STRIP_BYTES`; else eight channels of some rows.
 
-    With all channels, a strip has been read before any of its outputs is written.  More rows are only taken as long as
-    a window takes no more vectors for it.  None where a window is too long.
+    With all channels, a strip has been read before any of its outputs is written; otherwise the output has to stay
+    behind the input by that many rows, which count like scratch.  More rows are only taken as long as a window takes no
+    more vectors for it.  None where a window is too long.
     """
-    h, _ = spatial.geometry(node)
+    h, w = spatial.geometry(node)
     depth = node.x.shape[3]
     single = _strip(node, 1, depth)
     if blocks(single.window) > MAX_BLOCKS:
         return None
-    for rows in range(min(h.out, MAX_ROWS), 0, -1):
-        found = _strip(node, rows, depth)
-        if found.bytes <= STRIP_BYTES and blocks(found.window) == blocks(single.window):
-            return found
-    return _strip(node, 1, min(depth, GROUP))
+    row_bytes = h.stride * w.size * depth
+    best = _strip(node, 1, min(depth, GROUP))
+    for rows in range(1, min(h.out, MAX_ROWS) + 1):
+        for channels, waiting in ((min(depth, GROUP), (rows - 1) * row_bytes), (depth, 0)):
+            found = _strip(node, rows, channels)
+            if found.bytes + waiting <= STRIP_BYTES and blocks(found.window) == blocks(single.window):
+                best = found
+    return best
 
 
 @kernel
@@ -127,20 +131,30 @@ class DepthwiseConv2DS8Mve(Kernel):
     def cost(self, node: Node, target: Target) -> int:
         h, w = spatial.geometry(node)
         n, _, _, depth = node.x.shape
-        channels = node.y.shape[3]
         s = self._strip(node)
+        full, rest = divmod(h.out, s.rows)
+        total = 300
+        for rows, times in ((s.rows, full), (rest, min(rest, 1))):
+            lines = (rows - 1) * h.stride + h.extent
+            seen = min(w.size, (w.out - 1) * w.stride + w.extent)
+            split = lines * -(-depth // GROUP) * (30 + 7 * seen // 2)
+            total += n * times * (split + node.y.shape[3] * self._channel_cost(node, s, rows))
+        return total
+
+    @staticmethod
+    def _channel_cost(node: Node, s: Strip, rows: int) -> int:
+        """Instructions of one channel in a strip of ``rows`` rows."""
+        h, w = spatial.geometry(node)
+        runs, length = (w.out, rows) if rows == MAX_ROWS else (rows, w.out)
         count = blocks(s.window)
-        groups = -(-depth // GROUP)
-        strips = -(-h.out // s.rows)
-        lines = n * ((h.out - strips) * h.stride + strips * h.extent)
-        split = lines * groups * (30 + int(3.5 * min(w.size, (w.out - 1) * w.stride + w.extent)))
-        runs, length = (w.out, 4) if s.rows == 4 else (s.rows, w.out)
-        four = 26 if known_scaling(node) != POSITIVE else 20 if s.rows == 4 and h.stride == 1 else 24
-        if count == 1 and length >= 4:
-            outputs = runs * four if length == 4 else runs * (12 + length // 4 * four) + (length % 4 > 0) * runs * four
-        else:
-            outputs = runs * (10 + -(-length // 4) * (40 + 11 * count))
-        return split + n * strips * channels * (40 + outputs) + 300
+        positive = known_scaling(node) == POSITIVE
+        four = (24 if count == 1 else 20 + 8 * count + 4) + (0 if positive else 2)
+        if length < 4:
+            return 100 + runs * (60 + 11 * count)
+        if length == 4:
+            down = count == 1 and positive and h.stride == 1 and rows == MAX_ROWS
+            return (75 if count == 1 else 140) + runs * (four - 4 * down)
+        return 120 + runs * (40 + length // 4 * four) + (length % 4 > 0) * (20 + runs * four)
 
     def call(self, node: Node, target: Target) -> Call:
         h, w = spatial.geometry(node)

@@ -44,7 +44,7 @@ class AddS8Mve(Kernel):
     def cost(self, node: Node, target: Target) -> int:
         fields = self.call(node, target).params
         apart = (fields["multiplier1"], fields["shift1"]) != HALF
-        eight = (35 if fields["known"] == POSITIVE else 39) if apart else 27
+        eight = (32 if fields["known"] == POSITIVE else 36) if apart else 24
         return 90 + eight * -(-node.y.elements // 8)
 
     def call(self, node: Node, target: Target) -> Call:

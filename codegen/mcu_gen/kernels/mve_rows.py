@@ -65,7 +65,7 @@ def rows_fields(node: Node, rows: np.ndarray) -> dict[str, Value]:
 def rows_cost(node: Node, length: int, pairs: int) -> int:
     """Instructions of ``mg_mk_rows_s8_2`` for rows of ``length`` numbers, ``pairs`` times."""
     quad = 16 * blocks(length) + (39, 45, 39)[known_scaling(node)]
-    return pairs * (-(-node.y.shape[3] // QUAD) * quad + 66)
+    return pairs * (-(-node.y.shape[3] // QUAD) * quad + 54)
 
 
 def ordered_lead(ends: np.ndarray, starts: np.ndarray) -> int:
