@@ -172,7 +172,10 @@ class Family:
         for name in self.end.border(0):
             storage = prog.storages[name]
             inside = stretch.dies[name] <= self.end.last and stretch.readers[name] and name not in stretch.shared
-            if storage.kind == "input" and not storage.is_output and inside and self.rows.streamed(name) is not None:
+            ranges = self.rows.streamed(name)
+            # an input of which only padding is seen is not waited for
+            read = ranges is not None and bool((ranges[1] > ranges[0]).any())
+            if storage.kind == "input" and not storage.is_output and inside and read:
                 return name
         return None
 
