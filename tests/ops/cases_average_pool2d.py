@@ -22,7 +22,7 @@ _SHAPES = {
     "batch 2": {"x": (2, 4, 4, 3)},
     "one number": {"x": (1, 1, 1, 1), "filter": (1, 1), "stride": (1, 1)},
 }
-_QUICK = {"3x3 same stride 2"}
+_QUICK = {"3x3 same stride 2", "global"}
 
 #: Every sum of four numbers near a half, of both signs.
 _HALVES = np.repeat(np.arange(-64, 64, dtype=np.int8), 4).reshape(1, 2, 2, 128)

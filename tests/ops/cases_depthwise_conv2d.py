@@ -28,8 +28,9 @@ _SHAPES = {
     "dilation larger than input": {"x": (1, 3, 3, 2), "channels": 2, "dilation": (4, 4)},
     "batch 2": {"x": (2, 5, 4, 3), "channels": 3, "stride": (2, 1)},
     "one channel": {"x": (1, 4, 4, 1), "channels": 1},
+    "3x3 same, 19 channels": {"x": (1, 9, 8, 19), "channels": 19},
 }
-_QUICK = {"3x3 same stride 2 even", "multiplier 2"}
+_QUICK = {"3x3 same stride 2 even", "multiplier 2", "3x3 same, 19 channels"}
 _INT8 = {
     "per tensor": {"per_channel": False},
     "no bias": {"bias": False},
