@@ -44,8 +44,8 @@ typedef struct {
     /* For an input that comes row by row and is never whole in memory (input() gives NULL for it), else NULL. */
     int (*push_rows)(const void *rows, uint32_t count);
     uint32_t rows, row_bytes;
-    /* For a network that trains itself, else all NULL and 0: a step with the label written before (see <net>_train_step()),
-     * where the label is written, and the trained weights. */
+    /* For a network that trains itself, else all NULL and 0: a step with the label written before (see
+     * <net>_train_step()), where the label is written, and the trained weights. */
     int (*train_step)(const void *x, const void *label, float *loss);
     void (*set_learning_rate)(float rate);
     void *(*label)(void);

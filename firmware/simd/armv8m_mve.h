@@ -40,13 +40,14 @@ static inline const int8_t *mg_mve_dot_4x2(const int8_t *w, const int8_t *a, con
     int32x4_t sa, sb;
     __asm__(MG_MVE_BLOCK_4X2("vmladav.s8") "subs %[n], #1\n\t"
                                            "beq 2f\n"
-                                           "1:\n\t" MG_MVE_BLOCK_4X2("vmladava.s8") "subs %[n], #1\n\t"
-                                                                                    "bne 1b\n"
-                                                                                    "2:\n\t"
-                                                                                    "vmov %q[sa][2], %q[sa][0], %[a0], %[a2]\n\t"
-                                                                                    "vmov %q[sa][3], %q[sa][1], %[a1], %[a3]\n\t"
-                                                                                    "vmov %q[sb][2], %q[sb][0], %[b0], %[b2]\n\t"
-                                                                                    "vmov %q[sb][3], %q[sb][1], %[b1], %[b3]\n\t"
+                                           "1:\n\t" MG_MVE_BLOCK_4X2(
+                                               "vmladava.s8") "subs %[n], #1\n\t"
+                                                              "bne 1b\n"
+                                                              "2:\n\t"
+                                                              "vmov %q[sa][2], %q[sa][0], %[a0], %[a2]\n\t"
+                                                              "vmov %q[sa][3], %q[sa][1], %[a1], %[a3]\n\t"
+                                                              "vmov %q[sb][2], %q[sb][0], %[b0], %[b2]\n\t"
+                                                              "vmov %q[sb][3], %q[sb][1], %[b1], %[b3]\n\t"
             : [a] "+r"(a), [b] "+r"(b), [w] "+r"(w), [n] "+r"(blocks), [sa] "=&w"(sa), [sb] "=&w"(sb), [a0] "=&Te"(a0),
               [a1] "=&Te"(a1), [a2] "=&Te"(a2), [a3] "=&Te"(a3), [b0] "=&Te"(b0), [b1] "=&Te"(b1), [b2] "=&Te"(b2),
               [b3] "=&Te"(b3)
@@ -85,7 +86,8 @@ static inline void mg_mve_rows_s8_2(const mg_rows_s8 *r, const int8_t *x0, const
     }
 }
 
-static inline void mg_mve_mk_rows_s8_2(const mg_rows_s8 *r, const int8_t *x0, const int8_t *x1, int8_t *y0, int8_t *y1) {
+static inline void mg_mve_mk_rows_s8_2(const mg_rows_s8 *r, const int8_t *x0, const int8_t *x1, int8_t *y0,
+                                       int8_t *y1) {
     if (r->known == MG_SCALING_POSITIVE) {
         mg_mve_rows_s8_2(r, x0, x1, y0, y1, MG_SCALING_POSITIVE);
     } else if (r->known == MG_SCALING_RIGHT) {
@@ -202,8 +204,8 @@ static inline void mg_mve_taps_row(const mg_mve_channel *k, const int8_t *w, int
     }
 }
 
-/* Loops over `count` times four windows: `windows` leaves their sums in s0 to s3, `ties` moves the ties; x_next is added to
- * x, and y_next to y, after each four.  lr counts. */
+/* Loops over `count` times four windows: `windows` leaves their sums in s0 to s3, `ties` moves the ties; x_next is
+ * added to x, and y_next to y, after each four.  lr counts. */
 #define MG_MVE_FOURS(windows, bias, scale, ties, shift, clamp)                                                         \
     "dls lr, %[s0]\n"                                                                                                  \
     "1:\n\t" windows "vmov %q[v][2], %q[v][0], %[s0], %[s2]\n\t"                                                       \
@@ -220,17 +222,17 @@ static inline void mg_mve_taps_row(const mg_mve_channel *k, const int8_t *w, int
     "vldrb.8 q1, [%[x]]" next "vmladav.s8 %[s2], q0, %q[w]\n\t"                                                        \
     "vmladav.s8 %[s3], q1, %q[w]\n\t"
 #define MG_MVE_FOURS_1(next, ties)                                                                                     \
-    __asm__(MG_MVE_FOURS(MG_MVE_WINDOWS_1(next), "vadd.i32 %q[v], %q[v], %q[bias]\n\t",                                \
-                         "vqrdmulh.s32 %q[v], %q[v], %[multiplier]\n\t", ties, "vrshl.s32 %q[v], %[right]\n\t",        \
-                         "vadd.i32 %q[v], %q[v], %[zero_point]\n\t"                                                    \
-                         "vmax.s32 %q[v], %q[v], %q[low]\n\t"                                                          \
-                         "vmin.s32 %q[v], %q[v], %q[high]\n\t")                                                        \
-            : [x] "+r"(x), [y] "+r"(y), [s0] "+Te"(count), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3),          \
-              [v] "=&w"(v)                                                                                             \
-            : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), [multiplier] "r"(k->multiplier),         \
-              [right] "r"(k->right), [zero_point] "r"(k->zero_point), [w] "w"(weights), [bias] "w"(bias),              \
-              [low] "w"(k->low), [high] "w"(k->high), [places] "w"(k->places)                                          \
-            : "q0", "q1", "lr", "memory")
+    __asm__(                                                                                                           \
+        MG_MVE_FOURS(MG_MVE_WINDOWS_1(next), "vadd.i32 %q[v], %q[v], %q[bias]\n\t",                                    \
+                     "vqrdmulh.s32 %q[v], %q[v], %[multiplier]\n\t", ties, "vrshl.s32 %q[v], %[right]\n\t",            \
+                     "vadd.i32 %q[v], %q[v], %[zero_point]\n\t"                                                        \
+                     "vmax.s32 %q[v], %q[v], %q[low]\n\t"                                                              \
+                     "vmin.s32 %q[v], %q[v], %q[high]\n\t")                                                            \
+        : [x] "+r"(x), [y] "+r"(y), [s0] "+Te"(count), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3), [v] "=&w"(v) \
+        : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), [multiplier] "r"(k->multiplier),             \
+          [right] "r"(k->right), [zero_point] "r"(k->zero_point), [w] "w"(weights), [bias] "w"(bias),                  \
+          [low] "w"(k->low), [high] "w"(k->high), [places] "w"(k->places)                                              \
+        : "q0", "q1", "lr", "memory")
 #define MG_MVE_ANY_STEP "\n\tadd %[x], %[step]\n\t"
 
 static inline void mg_mve_taps_fours_1(const mg_mve_channel *k, const int8_t *w, int32_t count, const int8_t *x,
@@ -248,7 +250,8 @@ static inline void mg_mve_taps_fours_1(const mg_mve_channel *k, const int8_t *w,
 
 /* All channels where runs have four outputs and windows one vector, and nothing is shifted to the left. */
 static inline void mg_mve_taps_columns(const mg_taps_s8 *t, int32_t first, int32_t channels, const mg_runs *m,
-                                       const int8_t *planes, int32_t plane, int8_t *out, int32_t down, int32_t positive) {
+                                       const int8_t *planes, int32_t plane, int8_t *out, int32_t down,
+                                       int32_t positive) {
     const int8_t *from = t->weights + first * t->multiplier * MG_LANES;
     const int32_t *s = t->scaling + first * t->multiplier * 3;
     const int32_t x_step = m->x_step, x_next = m->x_run - 4 * x_step, y_next = m->y_run, runs = m->runs;
@@ -298,20 +301,21 @@ static inline void mg_mve_taps_columns(const mg_taps_s8 *t, int32_t first, int32
     "vldrb.8 q1, [%[x], #48]\n\tvmladava.s8 %[" s "], q0, %q[w2]\n\t"                                                  \
     "add %[x], %[step]\n\tvmladava.s8 %[" s "], q1, %q[w3]\n\t"
 #define MG_MVE_FOURS_N(window, ties)                                                                                   \
-    __asm__(MG_MVE_FOURS(window("s0") window("s1") window("s2") window("s3"), "ldrd %[s0], %[s1], [%[k]]\n\t"          \
-                         "ldrd %[s2], %[s3], [%[k], #8]\n\t"                                                           \
-                         "vadd.i32 %q[v], %q[v], %[s0]\n\t", "vqrdmulh.s32 %q[v], %q[v], %[s1]\n\t", ties,             \
-                         "vrshl.s32 %q[v], %[s2]\n\t",                                                                 \
-                         "vldrw.u32 q0, [%[k], #16]\n\t"                                                               \
-                         "vadd.i32 %q[v], %q[v], %[s3]\n\t"                                                            \
-                         "vldrw.u32 q1, [%[k], #32]\n\t"                                                               \
-                         "vmax.s32 %q[v], %q[v], q0\n\t"                                                               \
-                         "vmin.s32 %q[v], %q[v], q1\n\t")                                                              \
-            : [x] "+r"(x), [y] "+r"(y), [s0] "+Te"(count), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3),          \
-              [v] "=&w"(v)                                                                                             \
-            : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), [k] "r"(constants), [w0] "w"(w0),        \
-              [w1] "w"(w1), [w2] "w"(w2), [w3] "w"(w3), [places] "w"(k->places)                                        \
-            : "q0", "q1", "lr", "memory")
+    __asm__(                                                                                                           \
+        MG_MVE_FOURS(window("s0") window("s1") window("s2") window("s3"),                                              \
+                     "ldrd %[s0], %[s1], [%[k]]\n\t"                                                                   \
+                     "ldrd %[s2], %[s3], [%[k], #8]\n\t"                                                               \
+                     "vadd.i32 %q[v], %q[v], %[s0]\n\t",                                                               \
+                     "vqrdmulh.s32 %q[v], %q[v], %[s1]\n\t", ties, "vrshl.s32 %q[v], %[s2]\n\t",                       \
+                     "vldrw.u32 q0, [%[k], #16]\n\t"                                                                   \
+                     "vadd.i32 %q[v], %q[v], %[s3]\n\t"                                                                \
+                     "vldrw.u32 q1, [%[k], #32]\n\t"                                                                   \
+                     "vmax.s32 %q[v], %q[v], q0\n\t"                                                                   \
+                     "vmin.s32 %q[v], %q[v], q1\n\t")                                                                  \
+        : [x] "+r"(x), [y] "+r"(y), [s0] "+Te"(count), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3), [v] "=&w"(v) \
+        : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), [k] "r"(constants), [w0] "w"(w0),            \
+          [w1] "w"(w1), [w2] "w"(w2), [w3] "w"(w3), [places] "w"(k->places)                                            \
+        : "q0", "q1", "lr", "memory")
 
 static inline void mg_mve_taps_fours_n(const mg_mve_channel *k, const int8_t *w, int32_t blocks, int32_t count,
                                        const int8_t *x, int32_t x_step, int32_t x_next, int8_t *y, int32_t y_next) {
@@ -544,10 +548,11 @@ static inline const int8_t *mg_mve_dot_4x1(const int8_t *w, const int8_t *x, int
                 : "q0", "q1", "q2", "memory");
     }
     __asm__("wls lr, %[n], 2f\n"
-            "1:\n\t" MG_MVE_BLOCK_4X1("vmladava.s8") MG_MVE_BLOCK_4X1("vmladava.s8") "le lr, 1b\n"
-            "2:\n\t"
-            "vmov %q[v][2], %q[v][0], %[s0], %[s2]\n\t"
-            "vmov %q[v][3], %q[v][1], %[s1], %[s3]\n\t"
+            "1:\n\t" MG_MVE_BLOCK_4X1("vmladava.s8")
+                MG_MVE_BLOCK_4X1("vmladava.s8") "le lr, 1b\n"
+                                                "2:\n\t"
+                                                "vmov %q[v][2], %q[v][0], %[s0], %[s2]\n\t"
+                                                "vmov %q[v][3], %q[v][1], %[s1], %[s3]\n\t"
             : [x] "+r"(x), [w] "+r"(w), [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [v] "=&w"(v)
             : [n] "r"(pairs)
             : "q0", "q1", "q2", "lr", "memory");
@@ -575,7 +580,7 @@ static inline void mg_mve_mk_dense_s8(const mg_dense_s8 *r, const int8_t *x, int
     }
 }
 
-#define mg_mk_sum_s8          mg_mve_mk_sum_s8
+#define mg_mk_sum_s8       mg_mve_mk_sum_s8
 #define mg_mk_dense_s8     mg_mve_mk_dense_s8
 #define mg_split_value_s8  mg_mve_split_value_s8
 #define mg_mk_taps_s8      mg_mve_mk_taps_s8

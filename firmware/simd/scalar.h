@@ -104,7 +104,8 @@ static inline int32_t mg_requant_double(int32_t x, int32_t multiplier, int32_t s
     return mg_rounding_shift_right(mg_doubling_high_mul(mg_shl_s32(x, left), multiplier), right);
 }
 
-/* x * multiplier * 2^-32 for |x| < 2^30, rounded to nearest, halves upwards: mg_doubling_high_mul(x, multiplier / 2). */
+/* x * multiplier * 2^-32 for |x| < 2^30, rounded to nearest, halves upwards: mg_doubling_high_mul(x, multiplier / 2).
+ */
 static inline int32_t mg_high_mul(int32_t x, uint32_t multiplier) {
     const int64_t product = (int64_t)x * (int64_t)(uint64_t)multiplier;
     return (int32_t)mg_asr_s64(product, 32) + (int32_t)((uint32_t)((uint64_t)product & 0xffffffffu) >> 31);
@@ -129,8 +130,8 @@ static inline int32_t mg_requant_away(int32_t x, uint32_t low, uint32_t high, in
     return x < 0 ? -(int32_t)rounded : (int32_t)rounded;
 }
 
-/* mg_requant_away(x, low, high, 32 + n) for 0 < n < 32, with 32-bit numbers: only the upper 32 bits of the product count,
- * halves are decided there, and nothing saturates. */
+/* mg_requant_away(x, low, high, 32 + n) for 0 < n < 32, with 32-bit numbers: only the upper 32 bits of the product
+ * count, halves are decided there, and nothing saturates. */
 static inline int32_t mg_requant_away_right(int32_t x, uint32_t low, uint32_t high, int32_t n) {
     const uint32_t negative = x < 0 ? 0xffffffffu : 0u;
     const uint32_t a = ((uint32_t)x ^ negative) - negative;
@@ -269,8 +270,8 @@ static inline float mg_logisticf(float x) {
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
-/* x * multiplier * 2^(-n - 31) rounded twice, as mg_requant_double(x, multiplier, -n) with n = n1 + 1 >= 1, plus the zero
- * point zp, saturated to int8; zp2 = 2 * zp + 1.  For |x| < 2^30: doubling x first makes the first rounding one
+/* x * multiplier * 2^(-n - 31) rounded twice, as mg_requant_double(x, multiplier, -n) with n = n1 + 1 >= 1, plus the
+ * zero point zp, saturated to int8; zp2 = 2 * zp + 1.  For |x| < 2^30: doubling x first makes the first rounding one
  * instruction, and the sign of x may stand for that of the product (they differ only where it rounds to 0). */
 static inline int32_t mg_requant_s8(int32_t x, int32_t multiplier, int32_t n1, int32_t zp2) {
     const int64_t product = (int64_t)(2 * x) * multiplier + ((int64_t)1 << 31);
@@ -302,15 +303,16 @@ static inline void mg_columns_s8(int16_t *columns, const int8_t *x0, const int8_
 
 /* A matrix product of int8 weights and three columns, with its outputs.  Per pair of channels the stream holds: both
  * biases; for every four numbers of depth those of the first and those of the second channel, little-endian;
- * multiplier of the first channel; n1 of the first | n1 of the second << 8; multiplier of the second (mg_requant_s8). */
+ * multiplier of the first channel; n1 of the first | n1 of the second << 8; multiplier of the second (mg_requant_s8).
+ */
 typedef struct {
-    int8_t *y;                    /* first pixel; moves on */
-    int32_t next1, next2;         /* distance of the second and third pixel */
-    int32_t zp2;                  /* 2 * output zero point + 1 */
-    const uint32_t *stream;       /* moves on */
-    const int16_t *columns;       /* 3 * depth numbers */
-    int32_t depth;                /* a multiple of 4, not 0 */
-    int32_t pairs;                /* of channels, not 0 */
+    int8_t *y;              /* first pixel; moves on */
+    int32_t next1, next2;   /* distance of the second and third pixel */
+    int32_t zp2;            /* 2 * output zero point + 1 */
+    const uint32_t *stream; /* moves on */
+    const int16_t *columns; /* 3 * depth numbers */
+    int32_t depth;          /* a multiple of 4, not 0 */
+    int32_t pairs;          /* of channels, not 0 */
 } mg_block_s8;
 
 static inline int32_t mg_byte_s8(uint32_t word, uint32_t byte) {
@@ -328,8 +330,8 @@ static inline void mg_block_s8_2x3(mg_block_s8 *b) {
                     const int32_t x = b->columns[(k >> 2) * 12 + (k & 1) * 6 + i * 2 + ((k >> 1) & 1)];
                     sum += (uint32_t)(x * mg_byte_s8(w[2 * (k >> 2) + c], (uint32_t)k & 3u));
                 }
-                b->y[c + (i == 0 ? 0 : (i == 1 ? b->next1 : b->next2))] =
-                    (int8_t)mg_requant_s8((int32_t)sum, (int32_t)scale[2 * c], (int32_t)((scale[1] >> (8 * c)) & 0xffu), b->zp2);
+                b->y[c + (i == 0 ? 0 : (i == 1 ? b->next1 : b->next2))] = (int8_t)mg_requant_s8(
+                    (int32_t)sum, (int32_t)scale[2 * c], (int32_t)((scale[1] >> (8 * c)) & 0xffu), b->zp2);
             }
         }
         b->stream += 2 * steps + 5;
@@ -358,8 +360,8 @@ static inline void mg_copy_s8(int8_t *to, const int8_t *from, int32_t n) {
 }
 
 /* Depthwise convolution of one pixel, four channels at a time.  Per four channels the stream holds: their biases; for
- * every two taps t and t + 1 the weights t0 t1 u0 u1 and t2 t3 u2 u3 of channels 0 to 3, little-endian; an odd last tap as
- * t0 t1 t2 t3; their multipliers; n1 of each, a byte each (mg_requant_s8). */
+ * every two taps t and t + 1 the weights t0 t1 u0 u1 and t2 t3 u2 u3 of channels 0 to 3, little-endian; an odd last tap
+ * as t0 t1 t2 t3; their multipliers; n1 of each, a byte each (mg_requant_s8). */
 typedef struct {
     int8_t *y; /* moves on */
     int32_t zp2;
@@ -381,7 +383,8 @@ static inline void mg_depthwise_s8_4(mg_depthwise_s8 *d) {
                 const uint32_t byte = (uint32_t)(paired ? 2 * (t & 1) + (c & 1) : c);
                 sum += (uint32_t)(d->x[d->offsets[t] + c] * mg_byte_s8(word, byte));
             }
-            d->y[c] = (int8_t)mg_requant_s8((int32_t)sum, (int32_t)scale[c], (int32_t)((scale[4] >> (8 * c)) & 0xffu), d->zp2);
+            d->y[c] = (int8_t)mg_requant_s8((int32_t)sum, (int32_t)scale[c], (int32_t)((scale[4] >> (8 * c)) & 0xffu),
+                                            d->zp2);
         }
         d->stream += d->taps + 9;
         d->x += 4;
@@ -411,21 +414,13 @@ static inline void mg_add_s8(const mg_add_scale_s8 *s, const int8_t *x0, const i
     }
 }
 
-/* A vector widened to int16 for mg_rows_s8_4, filled up with zeros to a multiple of 4: of every four numbers 0, 2, 1, 3. */
-static inline void mg_vector_s8(int16_t *to, const int8_t *x, int32_t n) {
-    for (int32_t k = 0; k < ((n + 3) & ~3); k++) {
-        to[(k & ~3) + (k & 1) * 2 + ((k >> 1) & 1)] = k < n ? x[k] : 0;
-    }
-}
-
 /* sum[r] += weights of row r times the vector, for four rows: four numbers of each in turn, little-endian.  depth is a
  * multiple of 4, not 0. */
-static inline void mg_rows_s8_4(const uint32_t *w, const int16_t *vector, int32_t depth, int32_t sum[4]) {
+static inline void mg_rows_s8_4(const uint32_t *w, const int8_t *vector, int32_t depth, int32_t sum[4]) {
     for (int32_t r = 0; r < 4; r++) {
         uint32_t total = (uint32_t)sum[r];
         for (int32_t k = 0; k < depth; k++) {
-            const int32_t x = vector[(k & ~3) + (k & 1) * 2 + ((k >> 1) & 1)];
-            total += (uint32_t)(x * mg_byte_s8(w[(k & ~3) + r], (uint32_t)k & 3u));
+            total += (uint32_t)(vector[k] * mg_byte_s8(w[(k & ~3) + r], (uint32_t)k & 3u));
         }
         sum[r] = (int32_t)total;
     }

@@ -12,7 +12,8 @@
 /* What is known of the scaling of all channels of a layer, so that steps which would change nothing can be left out. */
 #define MG_SCALING_ANY      0 /* nothing */
 #define MG_SCALING_RIGHT    1 /* no shift is to the left */
-#define MG_SCALING_POSITIVE 2 /* also, everything below the zero point is clamped: ties of negative numbers are free */
+#define MG_SCALING_POSITIVE 2 /* also, everything below the zero point is clamped: ties of negative numbers are free   \
+                               */
 
 /* Rows of an int8 matrix and how their products become int8 outputs. */
 typedef struct {
@@ -31,7 +32,8 @@ static inline int8_t mg_row_output_s8(const mg_rows_s8 *r, int32_t c, const int8
     for (int32_t k = 0; k < r->blocks * MG_LANES; k++) {
         sum += (uint32_t)((int32_t)w[(k / MG_LANES) * 4 * MG_LANES + k % MG_LANES] * (int32_t)x[k]);
     }
-    return (int8_t)mg_clamp_s32(mg_add_s32(mg_requant_double((int32_t)sum, s[4], s[8]), r->zero_point), r->low, r->high);
+    return (int8_t)mg_clamp_s32(mg_add_s32(mg_requant_double((int32_t)sum, s[4], s[8]), r->zero_point), r->low,
+                                r->high);
 }
 
 /* Micro-kernel: all channels of two pixels whose columns are x0 and x1 [blocks * MG_LANES].  Four channels of both are
@@ -80,10 +82,10 @@ typedef struct {
     int32_t y_run, y_step;
 } mg_runs;
 
-/* Micro-kernel: `channels` channels of a depthwise convolution from input channel `first` on, each in a plane of its own.
- * Window i of run j is blocks * MG_LANES numbers at x + j * x_run + i * x_step; y is output channel 0. */
-static inline void mg_mk_taps_s8(const mg_taps_s8 *t, int32_t first, int32_t channels, const mg_runs *m, const int8_t *x,
-                                 int32_t plane, int8_t *y) {
+/* Micro-kernel: `channels` channels of a depthwise convolution from input channel `first` on, each in a plane of its
+ * own. Window i of run j is blocks * MG_LANES numbers at x + j * x_run + i * x_step; y is output channel 0. */
+static inline void mg_mk_taps_s8(const mg_taps_s8 *t, int32_t first, int32_t channels, const mg_runs *m,
+                                 const int8_t *x, int32_t plane, int8_t *y) {
     const int32_t length = t->blocks * MG_LANES;
     for (int32_t c = first * t->multiplier; c < (first + channels) * t->multiplier; c++) {
         const int8_t *w = t->weights + c * length;
@@ -134,8 +136,8 @@ typedef struct {
     int32_t known; /* MG_SCALING_RIGHT or MG_SCALING_POSITIVE */
 } mg_sum_s8;
 
-/* n sums; y may be where x0 or x1 is.  A factor of 1/2 takes the first to the common scale, which is a shift by one less
- * than the 20 bits of headroom. */
+/* n sums; y may be where x0 or x1 is.  A factor of 1/2 takes the first to the common scale, which is a shift by one
+ * less than the 20 bits of headroom. */
 static inline void mg_mk_sum_s8(const mg_sum_s8 *k, const int8_t *x0, const int8_t *x1, int8_t *y, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         const int32_t a = mg_shl_s32(x0[i] - k->zero_point0, 19);
@@ -154,8 +156,8 @@ typedef struct {
     int32_t zero_point, low, high; /* of the output */
 } mg_dense_s8;
 
-/* Micro-kernel: all channels of one column x [blocks * MG_LANES].  The rounding of the high half and of the shift are both
- * to nearest with ties upwards; offset and multiplier are such that the result is the one that is wanted. */
+/* Micro-kernel: all channels of one column x [blocks * MG_LANES].  The rounding of the high half and of the shift are
+ * both to nearest with ties upwards; offset and multiplier are such that the result is the one that is wanted. */
 static inline void mg_mk_dense_s8(const mg_dense_s8 *r, const int8_t *x, int8_t *y) {
     int8_t out[4]; /* written together */
     for (int32_t c = 0; c < r->channels; c++) {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node
-from mcu_gen.kernels.common import MAX_ELEMENTS, constant, folded_bias
-from mcu_gen.kernels.contract import Array, Call, In, Out, Scratch, Value, kernel
-from mcu_gen.kernels.dsp_common import lead
+from mcu_gen.kernels.common import constant, folded_bias
+from mcu_gen.kernels.contract import Array, Call, Value, kernel
 from mcu_gen.kernels.scalar_fully_connected import BlockFullyConnected, shifts
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
@@ -18,34 +17,18 @@ ROWS = 4
 
 @kernel
 class FullyConnectedS8Dsp(BlockFullyConnected):
-    """The input is widened to int16 in scratch; scaling as in ``fully_connected_block_s8``."""
+    """Needs no scratch; scaling as in ``fully_connected_block_s8``."""
 
     name = "fully_connected_s8_dsp"
     features = ("dsp",)
-
-    def scratch(self, node: Node, target: Target) -> int:
-        del target
-        return 2 * depth_of(node)
-
-    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
-        """A vector is read before its outputs are written."""
-        del target
-        if node.y.elements > MAX_ELEMENTS:
-            return {}
-        channels, depth = node.input(1).shape
-        rows = np.arange(node.x.elements // depth, dtype=np.int64)
-        return {(0, 0): lead(rows * depth, (rows + 1) * channels)}
+    width = ROWS
 
     def cost(self, node: Node, target: Target) -> int:
         del target
         channels, depth = node.input(1).shape
         blocks = -(-channels // ROWS)
         steps = depth_of(node) // 4
-        return (
-            node.x.elements
-            // depth
-            * (blocks * (18 * steps + 2 * -(-steps // 2) + 70) + 32 * channels + 8 * steps + 40)
-        )
+        return node.x.elements // depth * (blocks * (20 * steps + 2 * -(-steps // 2) + 70) + 32 * channels + 40)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -66,7 +49,7 @@ class FullyConnectedS8Dsp(BlockFullyConnected):
             "low": low,
             "high": high,
         }
-        return Call(own, (In(0), Out(0), Scratch()))
+        return Call(own)
 
 
 def depth_of(node: Node) -> int:
