@@ -8,6 +8,7 @@ stops at the first byte that a layer touches outside its own inputs, outputs and
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import zlib
@@ -198,6 +199,15 @@ def host_builds(ready: Sequence[Prepared]) -> tuple[list[Build], dict[str, str]]
     return builds, failures
 
 
+def _included(root: Path, source: Path | str) -> str:
+    """Lines that include a source file; its static functions get the file's own names, as in a unit of its own."""
+    text = (root / source).read_text()
+    names = sorted(set(re.findall(r"^static\s[^;={(]*?\b([a-z]\w*)\(", text, re.MULTILINE)))
+    own = [f"{Path(source).stem}_{name}" for name in names]
+    before = "".join(f"#define {name} {new}\n" for name, new in zip(names, own, strict=True))
+    return before + f'#include "{source}"\n' + "".join(f"#undef {name}\n" for name in names)
+
+
 def write_unit(folder: Path, build: Build, *, poison: bool) -> Path:
     """The network's library in ``folder/<net>`` and one C file that includes all of it."""
     root = folder / build.net
@@ -210,7 +220,7 @@ def write_unit(folder: Path, build: Build, *, poison: bool) -> Path:
             sources.append(name)
     unit = root / "unit.c"
     define = f"#define {build.net.upper()}_POISON\n" if poison else ""
-    unit.write_text(define + "".join(f'#include "{s}"\n' for s in sources))
+    unit.write_text(define + "".join(_included(root, s) for s in sources))
     return unit
 
 
