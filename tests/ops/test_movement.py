@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import mcu_gen.ops  # noqa: F401  registers the operators
@@ -102,9 +102,13 @@ def strided_slice(shape: Sequence[int], items: Sequence[Any]) -> Node:
 def test_strided_slice_is_numpy_indexing(case: tuple[tuple[int, ...], tuple[Any, ...]]) -> None:
     shape, items = case
     x = numbered(shape)
+    try:
+        expected = x[items]
+    except IndexError:  # the ellipsis moved an index to an axis that is shorter
+        reject()
     node = strided_slice(shape, items)
-    np.testing.assert_array_equal(evaluate(node, x), x[items])
-    assert bool(check(node)) == (x[items].size == 0)
+    np.testing.assert_array_equal(evaluate(node, x), expected)
+    assert bool(check(node)) == (expected.size == 0)
 
 
 @given(SHAPES, st.randoms(use_true_random=False))
