@@ -9,11 +9,12 @@
 
 #define MG_LANES 16
 
-/* What is known of the scaling of all channels of a layer, so that steps which would change nothing can be left out. */
-#define MG_SCALING_ANY      0 /* nothing */
-#define MG_SCALING_RIGHT    1 /* no shift is to the left */
-#define MG_SCALING_POSITIVE 2 /* also, everything below the zero point is clamped: ties of negative numbers are free   \
-                               */
+/* What is known of the scaling of all channels of a layer, so that steps which would change nothing can be left out:
+ * nothing; no shift is to the left; also, everything below the zero point is clamped, so ties of negative numbers are
+ * free. */
+#define MG_SCALING_ANY      0
+#define MG_SCALING_RIGHT    1
+#define MG_SCALING_POSITIVE 2
 
 /* Rows of an int8 matrix and how their products become int8 outputs. */
 typedef struct {
