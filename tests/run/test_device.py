@@ -112,8 +112,9 @@ def test_process_ends_after_an_exception(fake_program: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_process_ends_when_we_are_killed(how: signal.Signals) -> None:
     code = (
-        "import time\n"
+        "import signal, time\n"
         "from mcu_gen.run.streams import ProcessStream\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # jobs in the background start with it ignored
         "stream = ProcessStream(['sleep', '100'], name='sleep')\n"
         "print(stream.pid, flush=True)\n"
         "time.sleep(100)\n"
