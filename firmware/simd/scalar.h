@@ -7,6 +7,7 @@
 #define MG_SIMD_SCALAR_H
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -225,6 +226,61 @@ static inline float mg_f32_from_f16(uint16_t h) {
         return mg_f32_from_bits(sign | 0x7f800000u | rest);
     }
     return mg_f32_from_bits(sign | rest) * 0x1p112f; /* corrects the bias of the exponent; subnormal halves as well */
+}
+
+/* x as a half, rounded to nearest, ties to even. */
+static inline uint16_t mg_f16_from_f32(float x) {
+    const uint32_t bits = mg_bits_from_f32(x);
+    const uint32_t sign = (bits >> 16) & 0x8000u;
+    uint32_t rest = bits & 0x7fffffffu;
+    if (rest > 0x7f800000u) { /* NaN */
+        rest = 0x7e00u;
+    } else if (rest >= 0x477ff000u) { /* 65520: rounds to infinity */
+        rest = 0x7c00u;
+    } else if (rest < 0x38800000u) { /* below 2^-14: a multiple of 2^-24, which is the last place of 1/2 */
+        rest = mg_bits_from_f32(mg_f32_from_bits(rest) + 0.5f) - 0x3f000000u;
+    } else {
+        rest = (rest + 0xfffu + ((rest >> 13) & 1u) - 0x38000000u) >> 13;
+    }
+    return (uint16_t)(sign | rest);
+}
+
+/* A bijection of 32-bit numbers all of whose bits depend on all bits of x (C. Wellons, lowbias32). */
+static inline uint32_t mg_hash_u32(uint32_t x) {
+    x = (x ^ (x >> 16)) * 0x7feb352du;
+    x = (x ^ (x >> 15)) * 0x846ca68bu;
+    return x ^ (x >> 16);
+}
+
+/* x as a half: the part of the last place that does not fit counts with its probability, by 13 random bits.  Beyond the
+ * largest half: the largest half.  x is not NaN. */
+static inline uint16_t mg_f16_stochastic(float x, uint32_t bits13) {
+    const uint32_t bits = mg_bits_from_f32(x);
+    const uint32_t sign = (bits >> 16) & 0x8000u;
+    uint32_t rest = bits & 0x7fffffffu;
+    if (rest < 0x38800000u) { /* below 2^-14, in units of 2^-24 */
+        rest = (uint32_t)(mg_f32_from_bits(rest) * 0x1p24f + (float)bits13 * 0x1p-13f);
+    } else {
+        rest = rest > 0x477fe000u ? 0x477fe000u : rest + bits13;
+        rest = ((rest > 0x477fe000u ? 0x477fe000u : rest) - 0x38000000u) >> 13;
+    }
+    return (uint16_t)(sign | rest);
+}
+
+/* Trained weight number `index` as a half: with the state of a generator rounded at random, else to nearest.  Never
+ * infinite. */
+static inline uint16_t mg_f16_written(float x, const uint32_t *random, uint32_t index) {
+    if (random != NULL) {
+        return mg_f16_stochastic(x, mg_hash_u32(*random + index * 0x9e3779b9u) >> 19);
+    }
+    return mg_f16_from_f32(mg_clamp_f32(x, -65504.0f, 65504.0f));
+}
+
+/* The state for the next update. */
+static inline void mg_next_random(uint32_t *random) {
+    if (random != NULL) {
+        *random = mg_hash_u32(*random + 0x9e3779b9u);
+    }
 }
 
 /* exp, tanh and the logistic function from +, *, / and fma alone: the same bits on every core, and at most 1, 1.5

@@ -87,7 +87,7 @@ def test_what_is_not_trained_stays_a_constant(spec: str, trained: list[str]) -> 
 def test_frozen_layers_cost_no_backward_pass() -> None:
     head = trainer(MLP, "head")
     assert [o.type for o in head.ops] == [
-        "fully_connected", "fully_connected", "fully_connected", "softmax", "softmax_cross_entropy",
+        "fully_connected", "fully_connected", "fully_connected", "softmax", "softmax_cross_entropy", "step_size",
         "fully_connected_update", "bias_update",
     ]  # fmt: skip
     plan = make_plan(head, HOST, fuse=False)
@@ -142,7 +142,11 @@ def test_a_label_that_is_no_class_changes_nothing(label: int, tmp_path: Path) ->
     ("spec", "words"),
     [
         ("", "does not say"), ("tail", "does not say"), ("last:0", "does not say"), ("last:x", "does not say"),
-        ("layers=", "does not say"), ("all,dtype=f16", "dtype=f16"), ("all,optimizer=adam", "optimizer=adam"),
+        ("layers=", "does not say"), ("all,dtype=f64", "dtype=f64"), ("all,optimizer=lion", "optimizer=lion"),
+        ("all,batch=0", "batch=0"), ("all,batch=1.5", "batch"), ("all,momentum=0.5", "optimizer=momentum"),
+        ("all,clip=-1", "clip"), ("all,clip=nan", "clip"), ("all,weight_decay=2", "weight_decay"),
+        ("all,loss_scale=2", "dtype=f16"), ("all,rounding=master", "dtype=f16"),
+        ("all,dtype=f16,loss_scale=3", "loss_scale"), ("all,dtype=f16,rounding=up", "rounding"),
         ("all,loss=hinge", "loss=hinge"), ("all,replay=4", "replay=4"), ("all,loss", "no key=value"),
         ("all,loss=mse,loss=mse", "twice"), ("missing.toml", "cannot be read"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from mcu_gen.emit.constants import ConstantPool, c_float
 from mcu_gen.emit.environment import render, render_block
 from mcu_gen.emit.segment import SegmentWriter
 from mcu_gen.graph import DType, Tensor
-from mcu_gen.kernels import Array, CFloat, In, InputList, Out, OutputList, Scratch, Value
+from mcu_gen.kernels import Array, CFloat, In, InputList, Kernel, Out, OutputList, Scratch, Value
 from mcu_gen.plan.types import Plan, Step
 from mcu_gen.resources import resource_dir
 
@@ -101,9 +102,11 @@ class _NetworkWriter:
         out: list[str] = []
         for arg in args:
             if isinstance(arg, In):
-                out.append(self.location(step.node.input(arg.index), const=True))
+                present = step.node.has_input(arg.index)
+                out.append(self.location(step.node.input(arg.index), const=True) if present else "NULL")
             elif isinstance(arg, Out):
-                out.append(self.location(step.node.outputs[arg.index], const=False))
+                present = arg.index < len(step.node.outputs)
+                out.append(self.location(step.node.outputs[arg.index], const=False) if present else "NULL")
             elif isinstance(arg, Scratch):
                 out.append("NULL" if step.scratch is None else f"(void *)(ARENA + {self.plan.offset(step.scratch)})")
             elif isinstance(arg, InputList):
@@ -260,10 +263,10 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
     )
     files[f"src/{net}_kernels.h"] = render(
         "network/kernels.h.j2",
-        common | {"declarations": [render_block(f"kernels/{k}.c.j2", "declaration", common) for k in sorted(used)]},
+        common | {"declarations": [_kernel_block(used[k], "declaration", common) for k in sorted(used)]},
     )
     for name in sorted(used):
-        source = render_block(f"kernels/{name}.c.j2", "source", common)
+        source = _kernel_block(used[name], "source", common)
         files[f"src/{net}_{name}.c"] = render("network/kernel.c.j2", common | {"source": source, "kernel": name})
     files[f"src/{net}_constants.h"] = render("network/constants.h.j2", common | {"constants": writer.pool.constants})
     files[f"src/{net}_constants.c"] = render("network/constants.c.j2", common | {"constants": writer.pool.constants})
@@ -272,6 +275,12 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         files[f"src/{net}_simd_{header}.h"] = (resource_dir("firmware") / "simd" / f"{header}.h").read_text("utf-8")
     files["library.json"] = render("network/library.json.j2", common)
     return files
+
+
+def _kernel_block(kernel: Kernel, block: str, common: Mapping[str, Any]) -> str:
+    """One block of a kernel's template."""
+    variables = {**common, "name": kernel.name, **kernel.elements}
+    return render_block(f"kernels/{kernel.template or kernel.name}.c.j2", block, variables)
 
 
 def _streamed(plan: Plan, segments: list[dict[str, Any]]) -> dict[str, Any] | None:

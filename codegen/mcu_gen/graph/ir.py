@@ -192,6 +192,10 @@ class Training:
     rate: str
     #: variables that the updates write, in the order of the layers
     trained: tuple[str, ...]
+    #: ``immediate``: gradients are applied as they are made; ``accumulate``: all gradients first
+    mode: str = "immediate"
+    #: variables that hold the state of the optimizer: sums of gradients, moments, loss scale, random generators
+    state: tuple[str, ...] = ()
 
 
 class Graph:

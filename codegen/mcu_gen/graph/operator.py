@@ -51,6 +51,10 @@ class Operator:
     #: Inputs that are variables and that the operator writes.  In a graph they are its last outputs as well, in this
     #: order; in a model file they are inputs only.
     state_inputs: ClassVar[tuple[int, ...]] = ()
+    #: Knows float16 by itself; all others see halves as float32 (:mod:`mcu_gen.graph.widen`).
+    converts: ClassVar[bool] = False
+    #: Kernels take float16 activations; elsewhere they are converted in front of the operator and behind it.
+    half: ClassVar[bool] = False
 
     def attributes(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Attributes from the builtin options of a TFLite operator.

@@ -7,7 +7,7 @@ object, so the size that is planned is the size that is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -37,7 +37,8 @@ class CFloat:
 class In:
     """Argument: pointer to input ``index`` (an activation in the arena, or a constant in flash).
 
-    As a field of a parameter struct: the address of a variable tensor, which is the same in every inference.
+    As a field of a parameter struct: the address of a variable tensor, which is the same in every inference.  NULL for
+    an input that is absent.
     """
 
     index: int
@@ -49,7 +50,7 @@ Value = int | CFloat | Array | In | None
 
 @dataclass(frozen=True)
 class Out:
-    """Argument: pointer to output ``index``."""
+    """Argument: pointer to output ``index``; NULL where the node has no such output."""
 
     index: int = 0
 
@@ -114,8 +115,13 @@ class Tiling:
 class Kernel:
     """What the files of ``kernels/`` define.  Instances are stateless."""
 
-    #: Name of the kernel, of its C function (with the network's prefix) and of its template, ``kernels/NAME.c.j2``.
+    #: Name of the kernel and of its C function (with the network's prefix).
     name: ClassVar[str]
+    #: Its template is ``kernels/TEMPLATE.c.j2``; "" stands for the name.
+    template: ClassVar[str] = ""
+    #: What several kernels of one template differ in: ``x`` and ``w`` are the elements (``f32``, ``f16``) of
+    #: activations and of weights.
+    elements: ClassVar[Mapping[str, str]] = {"x": "f32", "w": "f32"}
     #: Operator types (names in ``ops/``) that it serves.
     ops: ClassVar[tuple[str, ...]]
     #: Target features that its code needs (all of them); () is plain C99.
@@ -169,6 +175,23 @@ def kernel(cls: type[Kernel]) -> type[Kernel]:
     assert all(k.name != cls.name for k in _REGISTRY), f"kernel {cls.name} is defined twice"
     _REGISTRY.append(cls())
     return cls
+
+
+def variants(*pairs: tuple[str, str]) -> Callable[[type[Kernel]], type[Kernel]]:
+    """Class decorator: makes one kernel known per pair of elements of activations and weights.
+
+    ``name`` of the class is the template; the kernels are called ``NAME_f32``, ``NAME_f16``, and ``NAME_f16_f32`` for
+    activations in halves with weights in float32.
+    """
+
+    def known(cls: type[Kernel]) -> type[Kernel]:
+        for x, w in pairs:
+            suffix = x if x == w else f"{x}_{w}"
+            fields = {"name": f"{cls.name}_{suffix}", "template": cls.name, "elements": {"x": x, "w": w}}
+            kernel(type(f"{cls.__name__}{suffix.title()}", (cls,), {**fields, "__doc__": cls.__doc__}))
+        return cls
+
+    return known
 
 
 def kernels() -> list[Kernel]:

@@ -1,6 +1,7 @@
-"""Kernels of a training step in float32: losses, gradients of fully connected layers and activations, updates.
+"""Kernels of a training step: losses, gradients of fully connected layers and activations, updates.
 
-Additions are in a fixed order and products are added with one rounding, so every core with FMA gives the host's bits.
+Halves are computed as float32.  Additions are in a fixed order and products are added with one rounding, so every core
+with FMA gives the host's bits.
 """
 
 from __future__ import annotations
@@ -9,24 +10,48 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import weights_field
-from mcu_gen.kernels.contract import Call, CFloat, In, Kernel, Out, kernel
+from mcu_gen.kernels.contract import Argument, Call, CFloat, In, Kernel, Out, Value, kernel, variants
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.targets import Target
 
+TYPES = {"f32": DType.FLOAT32, "f16": DType.FLOAT16}
 
-class Float32(Kernel):
-    """A kernel whose first input is float32."""
+#: Activations and weights in one type of elements, and halves with float32 weights beside them.
+ALL = (("f32", "f32"), ("f16", "f32"), ("f16", "f16"))
+#: Kernels without weights.
+PLAIN = (("f32", "f32"), ("f16", "f16"))
+
+
+class Floating(Kernel):
+    """A kernel whose first input is of the type that ``elements`` names."""
 
     def rejects(self, node: Node, target: Target) -> str | None:
         del target
-        return None if node.x.dtype is DType.FLOAT32 else f"input is {node.x.dtype.value}"
+        wanted = TYPES[self.elements["x"]]
+        return None if node.x.dtype is wanted else f"input is {node.x.dtype.value}"
 
 
-@kernel
-class FullyConnectedGradInputF32(Float32):
+class Float32(Floating):
+    """A kernel for float32 alone."""
+
+
+class Weighted(Floating):
+    """A kernel that reads weights."""
+
+    #: their input
+    weights: int = 1
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        w = node.input(self.weights)
+        wrong = None if w.dtype is TYPES[self.elements["w"]] else f"weights are {w.dtype.value}"
+        return super().rejects(node, target) or wrong
+
+
+@variants(*ALL)
+class FullyConnectedGradInput(Weighted):
     """Four elements of a row at a time, channels in order."""
 
-    name = "fully_connected_grad_input_f32"
+    name = "fully_connected_grad_input"
     ops = ("fully_connected_grad_input",)
 
     def cost(self, node: Node, target: Target) -> int:
@@ -40,19 +65,33 @@ class FullyConnectedGradInputF32(Float32):
         return Call({"rows": rows, "channels": channels, "depth": depth, "weights": weights_field(node)})
 
 
-class Update(Float32):
+class Update(Weighted):
     """Writes a variable; the count of updates left out is kept in place."""
+
+    weights = 2
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         del target
-        return {(len(node.inputs) - 1, 1): 0}
+        return {(self.weights + 2, 1): 0}
+
+    def operands(self, node: Node) -> tuple[Argument, ...]:
+        """Arguments of the C call: operands, step, skipped, weights, skipped, state of the random generator."""
+        del node
+        return (
+            *(In(i) for i in range(self.weights)),
+            In(self.weights + 1),
+            In(self.weights + 2),
+            Out(0),
+            Out(1),
+            Out(2),
+        )
 
 
-@kernel
-class FullyConnectedUpdateF32(Update):
+@variants(*ALL)
+class FullyConnectedUpdate(Update):
     """Gradient and update of two rows of weights at a time."""
 
-    name = "fully_connected_update_f32"
+    name = "fully_connected_update"
     ops = ("fully_connected_update",)
 
     def cost(self, node: Node, target: Target) -> int:
@@ -62,18 +101,17 @@ class FullyConnectedUpdateF32(Update):
     def call(self, node: Node, target: Target) -> Call:
         del target
         channels, depth = node.input(2).shape
-        return Call(
-            {"rows": node.x.elements // channels, "channels": channels, "depth": depth},
-            (In(0), In(1), In(3), In(4), Out(0), Out(1)),
-        )
+        fields: dict[str, Value] = {"rows": node.x.elements // channels, "channels": channels, "depth": depth}
+        return Call(fields, self.operands(node))
 
 
-@kernel
-class BiasUpdateF32(Update):
+@variants(*ALL)
+class BiasUpdate(Update):
     """Channel by channel, rows in order."""
 
-    name = "bias_update_f32"
+    name = "bias_update"
     ops = ("bias_update",)
+    weights = 1
 
     def cost(self, node: Node, target: Target) -> int:
         del target
@@ -82,14 +120,14 @@ class BiasUpdateF32(Update):
     def call(self, node: Node, target: Target) -> Call:
         del target
         channels = node.input(1).elements
-        return Call({"rows": node.x.elements // channels, "channels": channels}, (In(0), In(2), In(3), Out(0), Out(1)))
+        return Call({"rows": node.x.elements // channels, "channels": channels}, self.operands(node))
 
 
-@kernel
-class ClampGradF32(Float32):
+@variants(*PLAIN)
+class ClampGrad(Floating):
     """Element by element."""
 
-    name = "clamp_grad_f32"
+    name = "clamp_grad"
     ops = ("clamp_grad",)
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:

@@ -1,4 +1,4 @@
-"""Kernels of a training step in float32 for operators with a sliding window: convolutions and pools."""
+"""Kernels of a training step for operators with a sliding window: convolutions and pools."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from mcu_gen.graph import Node, operator
 from mcu_gen.kernels.common import dilation_fields, weights_field, window_fields
-from mcu_gen.kernels.contract import Call, In, Out, Value, kernel
-from mcu_gen.kernels.training import Float32, Update
+from mcu_gen.kernels.contract import Call, In, Out, Value, variants
+from mcu_gen.kernels.training import ALL, PLAIN, Floating, Update, Weighted
 from mcu_gen.ops.gradient import forward_window
 from mcu_gen.targets import Target
 
@@ -19,11 +19,11 @@ def _fields(node: Node, x: Sequence[int], w: Sequence[int]) -> dict[str, Value]:
     return {name: value for name, value in fields.items() if name not in ("in_pitch", "out_pitch")}
 
 
-@kernel
-class Conv2DGradInputF32(Float32):
-    """Output pixels and taps in order, four input channels at a time; any window, any groups."""
+@variants(*ALL)
+class Conv2DGradInput(Weighted):
+    """Input pixel by input pixel, four channels at a time; any window, any groups."""
 
-    name = "conv2d_grad_input_f32"
+    name = "conv2d_grad_input"
     ops = ("conv2d_grad_input",)
 
     def cost(self, node: Node, target: Target) -> int:
@@ -43,14 +43,11 @@ class Conv2DGradInputF32(Float32):
         return Call(_fields(node, node.y.shape, node.input(1).shape) | own)
 
 
-_UPDATE = (In(0), In(1), In(3), In(4), Out(0), Out(1))
-
-
-@kernel
-class Conv2DUpdateF32(Update):
+@variants(*ALL)
+class Conv2DUpdate(Update):
     """Gradient and update of two filters and four input channels at a time, from sums in registers."""
 
-    name = "conv2d_update_f32"
+    name = "conv2d_update"
     ops = ("conv2d_update",)
 
     def cost(self, node: Node, target: Target) -> int:
@@ -61,14 +58,14 @@ class Conv2DUpdateF32(Update):
         del target
         x, w = node.input(1).shape, node.input(2).shape
         own: dict[str, Value] = {"filter_c": w[3], "group_c": w[0] // (x[3] // w[3]), "out_c": w[0]}
-        return Call(_fields(node, x, w) | own, _UPDATE)
+        return Call(_fields(node, x, w) | own, self.operands(node))
 
 
-@kernel
-class DepthwiseConv2DGradInputF32(Float32):
-    """Output pixels and taps in order; any window, any depth multiplier."""
+@variants(*ALL)
+class DepthwiseConv2DGradInput(Weighted):
+    """Input pixel by input pixel; any window, any depth multiplier."""
 
-    name = "depthwise_conv2d_grad_input_f32"
+    name = "depthwise_conv2d_grad_input"
     ops = ("depthwise_conv2d_grad_input",)
 
     def cost(self, node: Node, target: Target) -> int:
@@ -82,11 +79,11 @@ class DepthwiseConv2DGradInputF32(Float32):
         return Call(_fields(node, node.y.shape, w) | own)
 
 
-@kernel
-class DepthwiseConv2DUpdateF32(Update):
+@variants(*ALL)
+class DepthwiseConv2DUpdate(Update):
     """Gradient and update of one weight after the other."""
 
-    name = "depthwise_conv2d_update_f32"
+    name = "depthwise_conv2d_update"
     ops = ("depthwise_conv2d_update",)
 
     def cost(self, node: Node, target: Target) -> int:
@@ -97,14 +94,14 @@ class DepthwiseConv2DUpdateF32(Update):
         del target
         x, w = node.input(1).shape, node.input(2).shape
         own: dict[str, Value] = {"depth_multiplier": w[3] // x[3]}
-        return Call(_fields(node, x, w) | own, _UPDATE)
+        return Call(_fields(node, x, w) | own, self.operands(node))
 
 
-@kernel
-class AveragePool2DGradF32(Float32):
-    """Output pixels in order."""
+@variants(*PLAIN)
+class AveragePool2DGrad(Floating):
+    """Input pixel by input pixel."""
 
-    name = "average_pool2d_grad_f32"
+    name = "average_pool2d_grad"
     ops = ("average_pool2d_grad",)
 
     def cost(self, node: Node, target: Target) -> int:
@@ -116,12 +113,18 @@ class AveragePool2DGradF32(Float32):
         return Call(_fields(node, node.y.shape, ()))
 
 
-@kernel
-class MaxPool2DGradF32(Float32):
-    """Output pixels in order."""
+@variants(*PLAIN)
+class MaxPool2DGrad(Floating):
+    """Output pixels in order.  Halves where no two windows see the same pixel: their sum would be rounded twice."""
 
-    name = "max_pool2d_grad_f32"
+    name = "max_pool2d_grad"
     ops = ("max_pool2d_grad",)
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        apart = all(node.int_attr(f"stride_{a}") >= node.int_attr(f"filter_{a}") for a in "hw")
+        if self.elements["x"] == "f16" and not apart:
+            return "windows overlap"
+        return super().rejects(node, target)
 
     def cost(self, node: Node, target: Target) -> int:
         del target

@@ -1,4 +1,4 @@
-"""Gradient of CONV_2D with respect to its weights, applied as it is made: w -= rate * sum over pixels of dy * x."""
+"""Gradient of CONV_2D with respect to its weights, applied as it is made: w += step * sum over pixels of dy * x."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcu_gen.ops.gradient import Update, forward_window, present
 
 @register
 class Conv2DUpdate(Update):
-    """dy [N, OH, OW, OC], x [N, H, W, C], weights [OC, KH, KW, C / groups], rate, skipped -> weights, skipped."""
+    """dy [N, OH, OW, OC], x [N, H, W, C], weights [OC, KH, KW, C / groups], step, skipped -> weights, skipped."""
 
     name = "conv2d_update"
 
@@ -28,7 +28,7 @@ class Conv2DUpdate(Update):
                 pixels = seen.reshape(*dy.shape[:3], groups, depth)
                 tap = np.einsum("nhwgo,nhwgc->goc", of_group, pixels)
                 gradient[:, row, column] = tap.reshape(channels, depth)
-            return self.applied(inputs, gradient, (dy, x), dy.size // channels)
+            return self.applied(node, inputs, gradient, (dy, x), dy.size // channels)
 
     def macs(self, node: Node) -> int:
         _, height, width, depth = node.input(2).shape

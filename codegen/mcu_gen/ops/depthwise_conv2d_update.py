@@ -13,7 +13,7 @@ from mcu_gen.ops.gradient import Update, forward_window, present
 
 @register
 class DepthwiseConv2DUpdate(Update):
-    """dy [N, OH, OW, C * M], x [N, H, W, C], weights [1, KH, KW, C * M], rate [1], skipped [1] -> weights, skipped."""
+    """dy [N, OH, OW, C * M], x [N, H, W, C], weights [1, KH, KW, C * M], step [2], skipped [1] -> weights, skipped."""
 
     name = "depthwise_conv2d_update"
 
@@ -24,7 +24,7 @@ class DepthwiseConv2DUpdate(Update):
         with np.errstate(over="ignore", invalid="ignore"):
             for row, column, seen in spatial.taps(spread, forward_window(node, x.shape, w.shape), 0.0):
                 gradient[0, row, column] = (dy * seen).sum(axis=(0, 1, 2))
-            return self.applied(inputs, gradient, (dy, x), dy.size // w.shape[3])
+            return self.applied(node, inputs, gradient, (dy, x), dy.size // w.shape[3])
 
     def macs(self, node: Node) -> int:
         _, height, width, _ = node.input(2).shape

@@ -36,6 +36,7 @@ class Dequantize(Operator):
     """x -> y float32, same shape."""
 
     name = "dequantize"
+    converts = True
     builtin = "DEQUANTIZE"
     dtypes = (DType.INT8, DType.UINT8, DType.INT16, DType.FLOAT16)
     constraints = (output_is_float32, integers_have_scales)
@@ -57,4 +58,5 @@ class Dequantize(Operator):
         if quant.axis is not None:
             along = tuple(-1 if d == quant.axis else 1 for d in range(x.ndim))
         value = (x.astype(np.int64) - quant.zero_point.reshape(along)).astype(np.float32)
-        return [np.asarray(value * quant.scale.reshape(along), np.float32).reshape(node.y.shape)]
+        real = np.asarray(value * quant.scale.reshape(along), np.float32).reshape(node.y.shape)
+        return [real.astype(node.y.dtype.numpy)]

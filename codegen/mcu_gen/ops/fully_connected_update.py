@@ -1,4 +1,4 @@
-"""Gradient of FULLY_CONNECTED with respect to its weights, applied as it is made: W -= rate * dy^T x."""
+"""Gradient of FULLY_CONNECTED with respect to its weights, applied as it is made: W += step * dy^T x."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcu_gen.ops.gradient import Update, present, rows_of
 
 @register
 class FullyConnectedUpdate(Update):
-    """dy [R, N], x with rows of K, weights [N, K], rate [1], skipped [1] -> weights, skipped."""
+    """dy [R, N], x with rows of K, weights [N, K], step [2], skipped [1] -> weights, skipped."""
 
     name = "fully_connected_update"
 
@@ -21,7 +21,7 @@ class FullyConnectedUpdate(Update):
         gradient = np.zeros(w.shape)
         with np.errstate(over="ignore", invalid="ignore"):
             gradient += rows_of(dy).T @ x.reshape(-1, w.shape[1]).astype(np.float64)
-            return self.applied(inputs, gradient, (dy, x), dy.size // w.shape[0])
+            return self.applied(node, inputs, gradient, (dy, x), dy.size // w.shape[0])
 
     def macs(self, node: Node) -> int:
         return node.x.elements * int(node.input(2).shape[1])

@@ -1,25 +1,28 @@
 """What the operators of a training step have in common.
 
-They exist in graphs that ``train/`` makes and in no model file; all of them take float32.  Gradients are those of the
-loss with respect to a tensor, in the shape of the tensor.
+They exist in graphs that ``train/`` makes and in no model file.  Gradients are those of the loss with respect to a
+tensor, in the shape of the tensor.
 
-Updates (``*_update``) compute a weight gradient and apply it at once, w - rate * gradient, so that it never exists
-whole.  They take ``skipped`` int32 [1], the number of updates left out so far in this step, and give it back.  An
-update is left out where an earlier one was, or where the gradient, or rate * gradient, may be 2^100 and more (by the
-peaks of what it is computed from; NaN and infinity are more).  A change below that leaves every finite weight finite:
-half a unit in the last place of the largest float is 2^103.
+Updates (``*_update``) compute a weight gradient and add it to a variable at once, w + step * gradient, so that it never
+exists whole: to the weights themselves (step = minus the learning rate), or to the sum of the gradients of a batch
+(step = 1).  They take ``step`` float32 [2] (see :mod:`mcu_gen.ops.step_size`) and ``skipped`` int32 [1], the number of
+updates left out so far in this step, and give the latter back.  An update is left out where an earlier one was, or
+where the gradient, or step * gradient, may be 2^100 and more (by the peaks of what it is computed from; NaN and
+infinity are more).  A change below that leaves every finite weight finite: half a unit in the last place of the largest
+float is 2^103.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, Tensor, TensorType
-from mcu_gen.ops import spatial
+from mcu_gen.ops import half, spatial
 
-#: rate * gradient is below this, or the update is left out.
+#: step * gradient is below this, or the update is left out.
 LARGEST_CHANGE = 2.0**100
 
 
@@ -42,33 +45,50 @@ class Gradient(Operator):
 
 
 class Update(Gradient):
-    """An operator that writes a variable: its last inputs are variable, rate [1], skipped [1], its outputs both."""
+    """An operator that writes a variable.
+
+    Its inputs are what the gradient is computed from, the variable, step [2], skipped [1] and, with stochastic
+    rounding, the state [1] of a random generator; its outputs the variable, skipped and that state.  The attribute
+    ``rounding`` says how a variable of halves is written (see :func:`mcu_gen.ops.half.rounded`).
+    """
+
+    #: inputs that the gradient is computed from
+    operands: ClassVar[int] = 2
 
     def infer(self, node: Node) -> list[TensorType]:
-        w = node.input(len(node.inputs) - 3)
-        return [TensorType(w.shape, w.dtype), TensorType((1,), DType.INT32)]
+        w = node.input(self.operands)
+        seed = [TensorType((1,), DType.INT32)] if len(node.inputs) > self.operands + 3 else []
+        return [TensorType(w.shape, w.dtype), TensorType((1,), DType.INT32), *seed]
 
     def applied(
-        self, inputs: Sequence[np.ndarray | None], gradient: np.ndarray, factors: Sequence[np.ndarray], terms: int
+        self,
+        node: Node,
+        inputs: Sequence[np.ndarray | None],
+        gradient: np.ndarray,
+        factors: Sequence[np.ndarray],
+        terms: int,
     ) -> list[np.ndarray]:
-        """The variable after the update, and ``skipped``.
+        """The values of the outputs.
 
         Args:
+            node: the update.
             inputs: of the node.
             gradient: float64, in the shape of the variable.
             factors: every element of the gradient is a sum of products of one element of each of them.
             terms: products in that sum.
         """
-        count = len(inputs)
-        w, rate, skipped = (present(inputs, i) for i in (count - 3, count - 2, count - 1))
+        w, step, skipped = (present(inputs, self.operands + i) for i in range(3))
+        seed = present(inputs, self.operands + 3) if len(inputs) > self.operands + 3 else None
         with np.errstate(over="ignore", invalid="ignore"):
-            bound = np.float32(np.fmax(abs(rate[0]), 1) if np.isfinite(rate[0]) else np.nan) * np.float32(terms)
+            bound = np.float32(np.fmax(abs(step[0]), 1) if np.isfinite(step[0]) else np.nan) * np.float32(terms)
             for f in factors:
                 bound = np.float32(bound * np.float32(peak(f)))
+        own = [] if seed is None else [seed.copy()]
         if skipped[0] != 0 or not bound < LARGEST_CHANGE:
-            return [w.copy(), skipped + np.int32(1)]
-        changed = (w.astype(np.float64) - float(rate[0]) * gradient).astype(np.float32)
-        return [changed, skipped.copy()]
+            return [w.copy(), skipped + np.int32(1), *own]
+        changed = ((w * step[1]).astype(np.float64) + float(step[0]) * gradient).astype(np.float32)
+        changed = half.rounded(changed, str(node.op.attrs.get("rounding", "none")), seed)
+        return [changed, skipped.copy(), *([] if seed is None else [half.next_state(seed)])]
 
 
 def rows_of(x: np.ndarray) -> np.ndarray:

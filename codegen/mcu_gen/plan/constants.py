@@ -29,7 +29,7 @@ def _passed(step: Step, call: Call) -> Iterator[np.ndarray]:
         elif isinstance(argument, InputList):
             indices = argument.indices
         for index in indices:
-            tensor = step.node.inputs[index]
+            tensor = step.node.inputs[index] if index < len(step.node.inputs) else None
             if tensor is not None and tensor.data is not None and not tensor.variable:
                 yield tensor.data
 

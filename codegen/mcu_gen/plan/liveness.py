@@ -65,6 +65,8 @@ class Program:
     storages: Mapping[str, Storage]
     tasks: tuple[Task, ...]
     aliases: Mapping[str, str]
+    #: tasks of the inference, which come before all others; all of them where nothing is trained
+    inference: int = -1
 
 
 def _in_arena(tensor: Tensor) -> bool:
@@ -134,7 +136,10 @@ def program(graph: Graph, kernels: Sequence[Kernel], target: Target) -> Program:
     for name in graph.outputs:
         if name not in known:
             raise ModelFileError("nothing computes this output", where=f"tensor {name}")
-    return Program(_storages(graph, tasks, aliases), tuple(tasks), aliases)
+    inference = len(tasks)
+    if graph.training is not None:
+        inference = next(i for i, task in enumerate(tasks) if task.node.name == graph.training.first)
+    return Program(_storages(graph, tasks, aliases), tuple(tasks), aliases, inference)
 
 
 def _storages(graph: Graph, tasks: Sequence[Task], aliases: Mapping[str, str]) -> dict[str, Storage]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from mcu_gen.graph import Graph, Node, Op, Tensor, operator
+
+
+class Applier(Protocol):
+    """Takes update operators (see :mod:`mcu_gen.train.updates`)."""
+
+    def add(self, op: str, inputs: list[str], variable: str, attrs: Mapping[str, Any]) -> None: ...
 
 
 class Builder:
@@ -13,11 +19,8 @@ class Builder:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        #: names of the learning rate (a variable) and of the count of updates left out so far
-        self.rate = ""
-        self.skipped = ""
-        #: variables that updates write
-        self.updated: list[str] = []
+        #: set before the first gradient rule is applied
+        self.updates: Applier | None = None
 
     def tensor(self, name: str) -> Tensor:
         return self.graph.tensors[name]
@@ -43,14 +46,9 @@ class Builder:
         return self.add(type, inputs, [name], attrs)[0]
 
     def update(self, type: str, inputs: Sequence[str], variable: str, **attrs: Any) -> None:
-        """An operator that applies a gradient to ``variable`` in place."""
-        skipped = self.graph.unique_name(f"{variable}.skipped")
-        self.graph.add_tensor(self.tensor(self.skipped).replace(name=skipped))
-        name = self.graph.unique_name(f"{variable}.update")
-        inputs = (*inputs, variable, self.rate, self.skipped)
-        self.graph.ops.append(Op(name, type, inputs, (variable, skipped), dict(attrs)))
-        self.skipped = skipped
-        self.updated.append(variable)
+        """An operator that computes the gradient of ``variable`` from ``inputs`` and applies it."""
+        assert self.updates is not None
+        self.updates.add(type, list(inputs), variable, attrs)
 
     def node(self, op: Op) -> Node:
         return self.graph.node(op)

@@ -6,17 +6,22 @@ weights), ``last:N``, ``all``, ``bias`` (the biases of all layers) or ``layers=a
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mcu_gen.errors import UsageError
+from mcu_gen.graph import DType
 
 LOSSES = ("softmax_cross_entropy", "mse")
+OPTIMIZERS = ("sgd", "momentum", "adam")
+ROUNDINGS = ("master", "stochastic", "nearest")
 
-#: The keys, and the values that they take ("" stands for the default).
-_CHOICES = {"optimizer": ("sgd",), "loss": LOSSES, "dtype": ("f32",)}
+#: Loss scale at the start where it is dynamic.
+FIRST_LOSS_SCALE = 2.0**15
 
 _FORMS = "head, last:N, all, bias, layers=a+b"
 
@@ -29,7 +34,16 @@ class TrainSpec:
         what: ``last``, ``all``, ``bias`` or ``layers``.
         count: layers, for ``last``.
         layers: names, for ``layers``.
-        loss: ``softmax_cross_entropy``, ``mse``, or "" for what the network's end suggests.
+        loss: one of :data:`LOSSES`, or "" for what the network's end suggests.
+        optimizer: one of :data:`OPTIMIZERS`.
+        momentum: the factor of ``momentum``.
+        dtype: what activations and gradients are stored in, FLOAT32 or FLOAT16.
+        batch: samples whose gradients are averaged before an update.
+        weight_decay: every update also takes learning rate x decay x weight off a weight (decoupled, as in Keras).
+        clip: the largest global norm of a gradient; 0 does not clip.
+        loss_scale: factor of all gradients while they are stored in halves; 0 stands for a dynamic one.
+        rounding: how weights of float16 training are kept: a float32 ``master``, or halves that updates round
+            ``stochastic``-ally or to ``nearest``.
         text: the request as the user wrote it.
     """
 
@@ -37,14 +51,80 @@ class TrainSpec:
     count: int = 1
     layers: tuple[str, ...] = ()
     loss: str = ""
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    dtype: DType = DType.FLOAT32
+    batch: int = 1
+    weight_decay: float = 0.0
+    clip: float = 0.0
+    loss_scale: float = 1.0
+    rounding: str = "master"
     text: str = ""
+
+    @property
+    def mode(self) -> str:
+        """``immediate``: a weight gradient is applied as it is made; ``accumulate``: all gradients first."""
+        immediate = self.optimizer == "sgd" and self.batch == 1 and not self.clip
+        return "immediate" if immediate else "accumulate"
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"use {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = float(text) if text.strip() == text and "_" not in text else math.nan
+        if not low <= value <= high:
+            raise ValueError(f"use a number from {low:g} to {high:g}")
+        return value
+
+    return read
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1 << 20:
+        raise ValueError("use a whole number from 1 on")
+    return int(text)
+
+
+def _dtype(text: str) -> DType:
+    return {"f32": DType.FLOAT32, "f16": DType.FLOAT16}[_one_of("f32", "f16")(text)]
+
+
+def _loss_scale(text: str) -> float:
+    if text == "dynamic":
+        return 0.0
+    value = _number(2.0**-20, 2.0**40)(text)
+    if math.frexp(value)[0] != 0.5:
+        raise ValueError("use dynamic, or a power of two")
+    return value
+
+
+#: The keys, and how their values are read.
+_KEYS: dict[str, Callable[[str], Any]] = {
+    "optimizer": _one_of(*OPTIMIZERS),
+    "loss": _one_of(*LOSSES),
+    "dtype": _dtype,
+    "batch": _count,
+    "momentum": _number(0, 1),
+    "weight_decay": _number(0, 1),
+    "clip": _number(1e-6, 1e6),
+    "loss_scale": _loss_scale,
+    "rounding": _one_of(*ROUNDINGS),
+}
 
 
 def parse_spec(text: str) -> TrainSpec:
     """Reads the value of ``--train``.
 
     Raises:
-        UsageError: it is not understood, or asks for something that this version does not train with.
+        UsageError: it is not understood, or its parts do not go together.
     """
     if text.endswith(".toml"):
         return _from_file(Path(text))
@@ -53,7 +133,7 @@ def parse_spec(text: str) -> TrainSpec:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(f"{pair!r} is no key=value", where="--train", hints=[f"keys are {', '.join(_CHOICES)}"])
+            raise UsageError(f"{pair!r} is no key=value", where="--train", hints=[f"keys are {', '.join(_KEYS)}"])
         if key in options:
             raise UsageError(f"{key} is given twice", where="--train")
         options[key] = value
@@ -67,28 +147,36 @@ def _from_file(path: Path) -> TrainSpec:
         raise UsageError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"is no TOML: {error}", where=str(path)) from None
-    strings = {k: v for k, v in data.items() if isinstance(v, str)}
-    if len(strings) != len(data) or "what" not in strings:
-        wrong = [k for k in data if k not in strings] or ["what"]
+    plain = {k: v for k, v in data.items() if isinstance(v, (str, int, float)) and not isinstance(v, bool)}
+    if len(plain) != len(data) or not isinstance(plain.get("what"), str):
+        wrong = [k for k in data if k not in plain] or ["what"]
         raise UsageError(
-            f"{wrong[0]} must be there and be a string", where=str(path), hints=[f"what = one of {_FORMS}"]
+            f"{wrong[0]} must be there and be a string or a number", where=str(path), hints=[f"what = one of {_FORMS}"]
         )
+    strings = {k: v if isinstance(v, str) else f"{v:g}" for k, v in plain.items()}
     what = strings.pop("what")
     return _checked(what, strings, ",".join([what, *(f"{k}={v}" for k, v in sorted(strings.items()))]))
 
 
 def _checked(what: str, options: Mapping[str, str], text: str) -> TrainSpec:
+    values: dict[str, Any] = {}
     for key, value in options.items():
-        if key not in _CHOICES:
-            raise UsageError(
-                f"{key}={value} is not supported", where="--train", hints=[f"keys are {', '.join(_CHOICES)}"]
-            )
-        if value not in _CHOICES[key]:
-            raise UsageError(
-                f"{key}={value} is not supported", where="--train", hints=[f"use {', '.join(_CHOICES[key])}"]
-            )
+        if key not in _KEYS:
+            raise UsageError(f"{key}={value} is not supported", where="--train", hints=[f"keys are {', '.join(_KEYS)}"])
+        try:
+            values[key] = _KEYS[key](value)
+        except ValueError as error:
+            raise UsageError(f"{key}={value} is not supported", where="--train", hints=[str(error)]) from None
     kind, count, layers = _what(what)
-    return TrainSpec(kind, count, layers, options.get("loss", ""), text)
+    if "momentum" in values and values.get("optimizer") != "momentum":
+        raise UsageError("momentum=... goes with optimizer=momentum", where="--train")
+    half = values.get("dtype") is DType.FLOAT16
+    for key in ("rounding", "loss_scale"):
+        if key in values and not half:
+            raise UsageError(f"{key}={options[key]} goes with dtype=f16: float32 needs neither", where="--train")
+    if half:
+        values.setdefault("loss_scale", 0.0)
+    return TrainSpec(kind, count, layers, text=text, **values)
 
 
 def _what(what: str) -> tuple[str, int, tuple[str, ...]]:

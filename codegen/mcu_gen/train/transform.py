@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from mcu_gen.errors import UnsupportedModelError, UsageError
 from mcu_gen.graph import DType, Graph, Tensor, Training
 from mcu_gen.train.builder import Builder
 from mcu_gen.train.gradients import backward, refusal
 from mcu_gen.train.spec import TrainSpec
+from mcu_gen.train.updates import updates_of
 
 #: Operators with weights (input 1) and bias (input 2).
 WEIGHTED = ("fully_connected", "conv2d", "depthwise_conv2d")
@@ -51,9 +50,9 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     active = _active(graph, trained, end.tensor)
     b = Builder(_with_variables(graph, trained))
     out = b.graph
-    gradients, label, loss, first = _add_loss(b, end)
-    b.rate = out.unique_name("learning_rate")
-    out.add_tensor(Tensor(b.rate, (1,), DType.FLOAT32, variable=True, initial=np.array([rate], np.float32)))
+    updates = b.updates = updates_of(b, spec, rate)
+    found = _add_loss(b, end)
+    gradients = {end.tensor: [updates.begin(found.gradient, found.skipped)]}
     for op in reversed(graph.ops):
         if op.name not in active:
             continue
@@ -64,11 +63,25 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
         wanted = frozenset(i for i, n in enumerate(op.inputs) if n is not None and n in active[op.name])
         for index, name in backward(b, node, dy, wanted).items():
             gradients.setdefault(node.input(index).name, []).append(name)
-    out.inputs.append(label)
-    out.outputs += [loss, b.skipped]
-    order = [n for n in trained if n in b.updated]
-    out.training = Training(first, label, loss, b.skipped, b.rate, tuple(order))
+    skipped = updates.finish()
+    out.inputs.append(found.label)
+    out.outputs += [found.loss, skipped]
+    order = tuple(n for n in trained if n in updates.trained)
+    out.training = Training(
+        found.first, found.label, found.loss, skipped, updates.rate, order, spec.mode, tuple(updates.state)
+    )
     return out.prune()
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """The tensors of the loss, and its first operator."""
+
+    label: str
+    loss: str
+    gradient: str
+    skipped: str
+    first: str
 
 
 def _end(graph: Graph, spec: TrainSpec) -> _End:
@@ -170,17 +183,16 @@ def _with_variables(graph: Graph, trained: list[str]) -> Graph:
     return out
 
 
-def _add_loss(b: Builder, end: _End) -> tuple[dict[str, list[str]], str, str, str]:
-    """Label and loss; returns the first gradient, and the names of label, loss and first operator."""
+def _add_loss(b: Builder, end: _End) -> _Loss:
+    """Label and loss."""
     graph = b.graph
     before = len(graph.ops)
     y = b.tensor(end.tensor)
     label = graph.unique_name("label")
-    gradient = f"{y.name}.grad"
+    names = ["loss", f"{y.name}.grad", "skipped"]
     if end.loss == "mse":
         graph.add_tensor(Tensor(label, y.shape, DType.FLOAT32))
-        names = ["loss", gradient, "skipped"]
-        loss, dy, b.skipped = b.add("mean_squared_error", [y.name, label], names)
+        found = b.add("mean_squared_error", [y.name, label], names)
     else:
         if not y.shape or y.shape[-1] < 2:
             raise UnsupportedModelError(
@@ -190,9 +202,9 @@ def _add_loss(b: Builder, end: _End) -> tuple[dict[str, list[str]], str, str, st
         rows = y.elements // y.shape[-1]
         graph.add_tensor(Tensor(label, (rows,), DType.INT32))
         p = end.probabilities or b.one("softmax", [y.name], f"{y.name}.softmax", beta=1.0)
-        names = ["loss", gradient, "skipped"]
-        loss, dy, b.skipped = b.add("softmax_cross_entropy", [y.name, p, label], names)
-    return {y.name: [dy]}, label, loss, graph.ops[before].name
+        found = b.add("softmax_cross_entropy", [y.name, p, label], names)
+    loss, gradient, skipped = found
+    return _Loss(label, loss, gradient, skipped, graph.ops[before].name)
 
 
 def _total(b: Builder, tensor: str, parts: list[str]) -> str | None:
