@@ -100,7 +100,7 @@ def _parse(graph: Graph, data: bytes, steps: int) -> Run:
     weights = {}
     for name in t.trained:
         w = graph.tensors[name]
-        weights[name] = np.frombuffer(data, "<f4", count=w.elements, offset=at).reshape(w.shape)
+        weights[name] = np.frombuffer(data, w.dtype.numpy, count=w.elements, offset=at).reshape(w.shape)
         at += w.bytes
     assert at == len(data)
     return Run(table["loss"], table["skipped"], table["y"], weights)

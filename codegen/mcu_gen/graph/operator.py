@@ -53,8 +53,10 @@ class Operator:
     state_inputs: ClassVar[tuple[int, ...]] = ()
     #: Knows float16 by itself; all others see halves as float32 (:mod:`mcu_gen.graph.widen`).
     converts: ClassVar[bool] = False
-    #: Kernels take float16 activations; elsewhere they are converted in front of the operator and behind it.
-    half: ClassVar[bool] = False
+    #: Inputs that may be float16 together with the outputs that are activations (:meth:`half_inputs`).
+    halves: ClassVar[tuple[int, ...]] = ()
+    #: Inputs that may be float16 or float32 whatever the others are: weights.
+    half_weights: ClassVar[tuple[int, ...]] = ()
 
     def attributes(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Attributes from the builtin options of a TFLite operator.
@@ -114,6 +116,13 @@ class Operator:
         """
         del node, index, axis, out
         return None
+
+    def half_inputs(self, node: Node) -> tuple[int, ...]:
+        """Inputs that are float16 where kernels compute ``node`` on halves; () where none does, and halves have to be
+        converted to float32 in front of it.
+        """
+        del node
+        return self.halves
 
     def macs(self, node: Node) -> int:
         """Multiply-accumulates of the operator (0 where nothing is multiplied and summed)."""

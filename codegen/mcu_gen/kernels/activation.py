@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mcu_gen.graph import DType, Node, operator
-from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Tiling, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Tiling, Value, halves, kernel
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.ops.gelu import Gelu
 from mcu_gen.ops.leaky_relu import alpha_scaling
@@ -62,6 +62,7 @@ class Lookup8Bit(Pointwise):
 
 
 @kernel
+@halves()
 class ClampF32(Pointwise):
     """Rectifiers in float32."""
 
@@ -75,6 +76,7 @@ class ClampF32(Pointwise):
 
 
 @kernel
+@halves()
 class LeakyReluF32(Pointwise):
     """float32."""
 
@@ -108,6 +110,7 @@ class LeakyReluS16(Pointwise):
 
 
 @kernel
+@halves()
 class LogisticF32(Pointwise):
     """float32."""
 
@@ -118,6 +121,7 @@ class LogisticF32(Pointwise):
 
 
 @kernel
+@halves()
 class TanhF32(Pointwise):
     """float32."""
 
@@ -128,6 +132,7 @@ class TanhF32(Pointwise):
 
 
 @kernel
+@halves()
 class HardSwishF32(Pointwise):
     """float32."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node, Tensor
-from mcu_gen.kernels.contract import Array, CFloat, In, Tiling, Value
+from mcu_gen.kernels.contract import ELEMENTS, Array, CFloat, In, Kernel, Tiling, Value
 from mcu_gen.ops import spatial, weights
 from mcu_gen.ops.fixed_point import reduced_multiplier
 
@@ -95,6 +95,12 @@ def bias_field(node: Node) -> Array | In | None:
 def weights_field(node: Node) -> Array | In:
     """The weights as they are in the model, or where they are a variable."""
     return In(1) if node.input(1).variable else Array(constant(node.input(1)), "weights")
+
+
+def other_weights(kernel: Kernel, node: Node) -> str | None:
+    """Why the weights (input 1) are not those of a floating-point kernel, or None."""
+    w = node.input(1)
+    return None if w.dtype is ELEMENTS[kernel.elements["w"]] else f"weights are {w.dtype.value}"
 
 
 def raster_lead(first_read: np.ndarray, write_bytes: int) -> int:

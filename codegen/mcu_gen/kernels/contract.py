@@ -14,8 +14,11 @@ from typing import ClassVar
 import numpy as np
 
 from mcu_gen.errors import UnsupportedModelError
-from mcu_gen.graph import Node
+from mcu_gen.graph import DType, Node
 from mcu_gen.targets import Target
+
+#: Element types by the names that templates use.
+ELEMENTS = {"f32": DType.FLOAT32, "f16": DType.FLOAT16}
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +178,21 @@ def kernel(cls: type[Kernel]) -> type[Kernel]:
     assert all(k.name != cls.name for k in _REGISTRY), f"kernel {cls.name} is defined twice"
     _REGISTRY.append(cls())
     return cls
+
+
+def halves(*pairs: tuple[str, str]) -> Callable[[type[Kernel]], type[Kernel]]:
+    """Class decorator of a float32 kernel with the attribute ``dtype``: makes kernels of its template known whose
+    activations are halves, one per pair of elements of activations and weights, with the names of :func:`variants`.
+    """
+
+    def known(cls: type[Kernel]) -> type[Kernel]:
+        for x, w in pairs or (("f16", "f16"),):
+            name = cls.name.removesuffix("_f32") + (f"_{x}" if x == w else f"_{x}_{w}")
+            fields = {"name": name, "template": cls.name, "elements": {"x": x, "w": w}, "dtype": DType.FLOAT16}
+            kernel(type(f"{cls.__name__}{x}{w}", (cls,), {**fields, "__doc__": cls.__doc__}))
+        return cls
+
+    return known
 
 
 def variants(*pairs: tuple[str, str]) -> Callable[[type[Kernel]], type[Kernel]]:

@@ -10,12 +10,13 @@ from mcu_gen.kernels.common import (
     bias_field,
     bounds_fields,
     dilation_fields,
+    other_weights,
     scaling_fields,
     weights_field,
     window_fields,
     window_overlap,
 )
-from mcu_gen.kernels.contract import Call, Kernel, Tiling, Value, kernel
+from mcu_gen.kernels.contract import Call, Kernel, Tiling, Value, halves, kernel
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
 
@@ -96,6 +97,9 @@ class _Floating(_Convolution):
 
     dtype = DType.FLOAT32
 
+    def rejects(self, node: Node, target: Target) -> str | None:
+        return super().rejects(node, target) or other_weights(self, node)
+
     def call(self, node: Node, target: Target) -> Call:
         del target
         return Call(self.window(node) | {"bias": bias_field(node)} | bounds_fields(node))
@@ -127,6 +131,7 @@ class Conv2DS16B32(_Quantized):
 
 
 @kernel
+@halves(("f16", "f32"), ("f16", "f16"))
 class Conv2DF32(_Floating):
     """float32, any window, any groups."""
 
@@ -151,6 +156,7 @@ class DepthwiseConv2DS16(_Depthwise, _Quantized):
 
 
 @kernel
+@halves(("f16", "f32"), ("f16", "f16"))
 class DepthwiseConv2DF32(_Depthwise, _Floating):
     """float32, any window, any depth multiplier."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.contract import Array, Call, CFloat, In, Kernel, Out, Tiling, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, CFloat, In, Kernel, Out, Tiling, Value, halves, kernel
 from mcu_gen.ops.binary import code_range, power_of_two_shifts, sum_scaling
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.ops.mul import product_scaling
@@ -204,6 +204,7 @@ class AddS32(Elementwise):
 
 
 @kernel
+@halves()
 class AddF32(Elementwise):
     """float32."""
 
@@ -262,6 +263,7 @@ class MulS32(Elementwise):
 
 
 @kernel
+@halves()
 class MulF32(Elementwise):
     """float32."""
 

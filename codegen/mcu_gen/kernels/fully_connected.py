@@ -13,10 +13,11 @@ from mcu_gen.kernels.common import (
     bounds_fields,
     constant,
     folded_bias,
+    other_weights,
     raster_lead,
     weights_field,
 )
-from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
+from mcu_gen.kernels.contract import Array, Call, Kernel, halves, kernel
 from mcu_gen.ops import weights
 from mcu_gen.ops.fully_connected import weights_zero_point
 from mcu_gen.targets import Target
@@ -112,11 +113,15 @@ class FullyConnectedS16(_FullyConnected):
 
 
 @kernel
+@halves(("f16", "f32"), ("f16", "f16"))
 class FullyConnectedF32(_FullyConnected):
     """float32; products are added in order of depth with one rounding each."""
 
     name = "fully_connected_f32"
     dtype = DType.FLOAT32
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        return super().rejects(node, target) or other_weights(self, node)
 
     def cost(self, node: Node, target: Target) -> int:
         del target

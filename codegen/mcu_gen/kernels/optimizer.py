@@ -7,8 +7,21 @@ from typing import ClassVar
 import numpy as np
 
 from mcu_gen.graph import Node
-from mcu_gen.kernels.contract import Argument, Array, Call, CFloat, In, InputList, Kernel, Out, Value, kernel, variants
-from mcu_gen.kernels.training import TYPES, Float32
+from mcu_gen.kernels.contract import (
+    ELEMENTS,
+    Argument,
+    Array,
+    Call,
+    CFloat,
+    In,
+    InputList,
+    Kernel,
+    Out,
+    Value,
+    kernel,
+    variants,
+)
+from mcu_gen.kernels.training import Float32
 from mcu_gen.ops.batch_end import FIRST_SUM
 from mcu_gen.ops.loss_scale_update import LEAST, MOST, PATIENCE
 from mcu_gen.ops.optimizer_adam import BETA1, BETA2, EPSILON
@@ -124,7 +137,7 @@ class Optimizer(Kernel):
     def rejects(self, node: Node, target: Target) -> str | None:
         del target
         w = node.input(3)
-        return None if w.dtype is TYPES[self.elements["w"]] else f"weights are {w.dtype.value}"
+        return None if w.dtype is ELEMENTS[self.elements["w"]] else f"weights are {w.dtype.value}"
 
     def cost(self, node: Node, target: Target) -> int:
         del target

@@ -6,7 +6,7 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import WINDOW, bounds_fields, window_fields, window_overlap
-from mcu_gen.kernels.contract import Call, Kernel, Tiling, kernel
+from mcu_gen.kernels.contract import Call, Kernel, Tiling, halves, kernel
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
 
@@ -31,7 +31,7 @@ class _Pool(Kernel):
 
     def call(self, node: Node, target: Target) -> Call:
         del target
-        if self.dtype is DType.FLOAT32:
+        if self.dtype.is_float:
             return Call(window_fields(node) | bounds_fields(node))
         low, high = weights.output_range(node)
         return Call(window_fields(node) | {"low": low, "high": high})
@@ -52,6 +52,7 @@ class AveragePool2DS16(_Pool):
 
 
 @kernel
+@halves()
 class AveragePool2DF32(_Pool):
     name = "average_pool2d_f32"
     ops = ("average_pool2d",)
@@ -73,6 +74,7 @@ class MaxPool2DS16(_Pool):
 
 
 @kernel
+@halves()
 class MaxPool2DF32(_Pool):
     name = "max_pool2d_f32"
     ops = ("max_pool2d",)

@@ -182,6 +182,28 @@ class DequantizeS8(ToReals):
 
 
 @kernel
+class DequantizeS8F16(ToReals):
+    """int8 to halves."""
+
+    name = "dequantize_s8_f16"
+    types = (DType.INT8, DType.FLOAT16)
+
+
+@kernel
+class ToHalfF32(Conversion):
+    """float32 to halves."""
+
+    name = "to_half_f32"
+    ops = ("to_half",)
+    types = (DType.FLOAT32, DType.FLOAT16)
+    instructions = 20
+
+    def scaling(self, node: Node) -> dict[str, Value]:
+        del node
+        return {}
+
+
+@kernel
 class DequantizeU8(ToReals):
     """uint8 to float32."""
 

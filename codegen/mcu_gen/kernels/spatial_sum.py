@@ -10,7 +10,7 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import bounds_fields
-from mcu_gen.kernels.contract import Call, In, Kernel, Out, Scratch, Tiling, Value, kernel
+from mcu_gen.kernels.contract import Call, In, Kernel, Out, Scratch, Tiling, Value, halves, kernel
 from mcu_gen.ops import spatial, weights
 from mcu_gen.ops.mean import axes_of, count_of, scaling
 from mcu_gen.targets import Target
@@ -91,6 +91,7 @@ class MeanSpatialS8(_Mean):
 
 
 @kernel
+@halves()
 class MeanSpatialF32(_Mean):
     """float32; the numbers of a channel are added in the order of memory."""
 
@@ -124,6 +125,7 @@ class AveragePool2DGlobalS8(_AveragePool):
 
 
 @kernel
+@halves()
 class AveragePool2DGlobalF32(_AveragePool):
     """float32; the numbers of a channel are added in the order of memory."""
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcu_gen.graph import DType, Node
+from mcu_gen.graph import Node
 from mcu_gen.kernels.common import weights_field
-from mcu_gen.kernels.contract import Argument, Call, CFloat, In, Kernel, Out, Value, kernel, variants
+from mcu_gen.kernels.contract import ELEMENTS, Argument, Call, CFloat, In, Kernel, Out, Value, kernel, variants
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.targets import Target
-
-TYPES = {"f32": DType.FLOAT32, "f16": DType.FLOAT16}
 
 #: Activations and weights in one type of elements, and halves with float32 weights beside them.
 ALL = (("f32", "f32"), ("f16", "f32"), ("f16", "f16"))
@@ -27,7 +25,7 @@ class Floating(Kernel):
 
     def rejects(self, node: Node, target: Target) -> str | None:
         del target
-        wanted = TYPES[self.elements["x"]]
+        wanted = ELEMENTS[self.elements["x"]]
         return None if node.x.dtype is wanted else f"input is {node.x.dtype.value}"
 
 
@@ -43,7 +41,7 @@ class Weighted(Floating):
 
     def rejects(self, node: Node, target: Target) -> str | None:
         w = node.input(self.weights)
-        wrong = None if w.dtype is TYPES[self.elements["w"]] else f"weights are {w.dtype.value}"
+        wrong = None if w.dtype is ELEMENTS[self.elements["w"]] else f"weights are {w.dtype.value}"
         return super().rejects(node, target) or wrong
 
 

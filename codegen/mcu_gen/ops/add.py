@@ -40,6 +40,7 @@ class Add(Binary):
     """x0, x1 -> y of the broadcast shape, same type."""
 
     name = "add"
+    halves = (0, 1)
     builtin = "ADD"
     constraints = (*RULES, sum_scales_fit, power_of_two_shifts_are_right, power_of_two_shapes_agree)
 

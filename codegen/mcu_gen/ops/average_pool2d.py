@@ -69,6 +69,7 @@ class AveragePool2D(Operator):
     """x [N, H, W, C] -> y [N, OH, OW, C]."""
 
     name = "average_pool2d"
+    halves = (0,)
     builtin = "AVERAGE_POOL_2D"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     constraints = POOL_CONSTRAINTS

@@ -16,6 +16,7 @@ class AveragePool2DGrad(Gradient):
     """dy [N, OH, OW, C] -> dx of the attribute ``shape`` [N, H, W, C]."""
 
     name = "average_pool2d_grad"
+    halves = (0,)
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(tuple(node.attr("shape")), node.x.dtype)]

@@ -19,6 +19,7 @@ class ClampGrad(Gradient):
     """dy, y (the activation's output) -> dx, all of one shape; the attribute ``activation`` names the clamp."""
 
     name = "clamp_grad"
+    halves = (0, 1)
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(node.x.shape, node.x.dtype)]

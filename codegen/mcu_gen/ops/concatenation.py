@@ -64,6 +64,9 @@ class Concatenation(Operator):
     def attributes(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return {"axis": int(options["axis"]), "activation": options["fused_activation_function"]}
 
+    def half_inputs(self, node: Node) -> tuple[int, ...]:
+        return tuple(range(len(node.inputs)))
+
     def infer(self, node: Node) -> list[TensorType]:
         if any(t is None for t in node.inputs):
             raise ValueError("an input is missing")

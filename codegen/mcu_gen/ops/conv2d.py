@@ -83,6 +83,8 @@ class Conv2D(Operator):
     """x [N, H, W, C], weights [OC, KH, KW, C / groups], bias [OC] or absent -> y [N, OH, OW, OC]."""
 
     name = "conv2d"
+    halves = (0,)
+    half_weights = (1,)
     builtin = "CONV_2D"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     parameter_inputs = (1, 2)

@@ -15,6 +15,8 @@ class Conv2DGradInput(Gradient):
     """dy [N, OH, OW, OC], weights [OC, KH, KW, C / groups] -> dx of the attribute ``shape`` [N, H, W, C]."""
 
     name = "conv2d_grad_input"
+    halves = (0,)
+    half_weights = (1,)
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(tuple(node.attr("shape")), node.x.dtype)]

@@ -51,6 +51,8 @@ class DepthwiseConv2D(Operator):
     """x [N, H, W, C], weights [1, KH, KW, C * M], bias [C * M] or absent -> y [N, OH, OW, C * M]."""
 
     name = "depthwise_conv2d"
+    halves = (0,)
+    half_weights = (1,)
     builtin = "DEPTHWISE_CONV_2D"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     parameter_inputs = (1, 2)

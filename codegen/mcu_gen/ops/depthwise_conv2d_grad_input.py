@@ -15,6 +15,8 @@ class DepthwiseConv2DGradInput(Gradient):
     """dy [N, OH, OW, C * M], weights [1, KH, KW, C * M] -> dx of the attribute ``shape`` [N, H, W, C]."""
 
     name = "depthwise_conv2d_grad_input"
+    halves = (0,)
+    half_weights = (1,)
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(tuple(node.attr("shape")), node.x.dtype)]

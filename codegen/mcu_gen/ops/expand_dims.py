@@ -20,6 +20,7 @@ class ExpandDims(Operator):
     """x of rank r, axis in [-r - 1, r] -> y of rank r + 1, with length 1 at ``axis``."""
 
     name = "expand_dims"
+    halves = (0,)
     builtin = "EXPAND_DIMS"
     dtypes = ANY_DTYPE
     parameter_inputs = (1,)

@@ -72,6 +72,8 @@ class FullyConnected(Operator):
     """x [..., K], weights [N, K], bias [N] or absent -> y [..., N]."""
 
     name = "fully_connected"
+    halves = (0,)
+    half_weights = (1,)
     builtin = "FULLY_CONNECTED"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     parameter_inputs = (1, 2)

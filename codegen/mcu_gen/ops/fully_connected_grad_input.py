@@ -15,6 +15,8 @@ class FullyConnectedGradInput(Gradient):
     """dy [..., N], weights [N, K] -> dx of the attribute ``shape``, which holds rows of K."""
 
     name = "fully_connected_grad_input"
+    halves = (0,)
+    half_weights = (1,)
 
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(tuple(node.attr("shape")), node.x.dtype)]

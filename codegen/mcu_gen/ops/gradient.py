@@ -55,6 +55,10 @@ class Update(Gradient):
     #: inputs that the gradient is computed from
     operands: ClassVar[int] = 2
 
+    def half_inputs(self, node: Node) -> tuple[int, ...]:
+        del node
+        return tuple(range(self.operands))
+
     def infer(self, node: Node) -> list[TensorType]:
         w = node.input(self.operands)
         seed = [TensorType((1,), DType.INT32)] if len(node.inputs) > self.operands + 3 else []

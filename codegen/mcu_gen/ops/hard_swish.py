@@ -26,6 +26,7 @@ class HardSwish(Unary):
     """x -> y of the same shape and type."""
 
     name = "hard_swish"
+    halves = (0,)
     builtin = "HARD_SWISH"
     dtypes = (DType.INT8, DType.FLOAT32)
     constraints = (*QUANTIZATION_RULES, output_is_not_finer_than_1_128)

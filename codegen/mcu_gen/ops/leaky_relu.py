@@ -32,6 +32,7 @@ class LeakyRelu(Unary):
     """x -> y of the same shape and type."""
 
     name = "leaky_relu"
+    halves = (0,)
     builtin = "LEAKY_RELU"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     constraints = (*QUANTIZATION_RULES, alpha_is_moderate)

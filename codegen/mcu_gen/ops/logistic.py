@@ -29,6 +29,7 @@ class Logistic(Unary):
     """x -> y of the same shape and type."""
 
     name = "logistic"
+    halves = (0,)
     builtin = "LOGISTIC"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     constraints = (*QUANTIZATION_RULES, int8_output_scale_is_1_256, int16_output_scale_is_2_15)

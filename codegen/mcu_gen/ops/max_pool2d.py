@@ -18,6 +18,7 @@ class MaxPool2D(Operator):
     """x [N, H, W, C] -> y [N, OH, OW, C]."""
 
     name = "max_pool2d"
+    halves = (0,)
     builtin = "MAX_POOL_2D"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     constraints = POOL_CONSTRAINTS

@@ -17,6 +17,11 @@ class MaxPool2DGrad(Gradient):
 
     name = "max_pool2d_grad"
 
+    def half_inputs(self, node: Node) -> tuple[int, ...]:
+        """Where no two windows see one pixel: a sum of two gradients would be rounded twice."""
+        apart = all(node.int_attr(f"stride_{a}") >= node.int_attr(f"filter_{a}") for a in "hw")
+        return (0, 1) if apart else ()
+
     def infer(self, node: Node) -> list[TensorType]:
         return [TensorType(node.input(1).shape, node.x.dtype)]
 

@@ -104,6 +104,9 @@ class Mean(Operator):
         ]
         return [TensorType(tuple(kept), node.x.dtype)]
 
+    def half_inputs(self, node: Node) -> tuple[int, ...]:
+        return (0,) if len(node.x.shape) == 4 and node.x.shape[0] == 1 and axes_of(node) == (1, 2) else ()
+
     def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
         moves = len(node.y.shape) < len(node.x.shape) and any(a <= axis for a in axes_of(node))
         return out if index == 0 and axis not in axes_of(node) and not moves else None

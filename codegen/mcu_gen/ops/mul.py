@@ -29,6 +29,7 @@ class Mul(Binary):
     """x0, x1 -> y of the broadcast shape, same type."""
 
     name = "mul"
+    halves = (0, 1)
     builtin = "MUL"
     constraints = (*RULES, product_scale_fits)
 

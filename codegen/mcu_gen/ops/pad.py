@@ -58,6 +58,7 @@ class Pad(Operator):
     """x, paddings [rank, 2] -> y with that many zeros (of the real numbers) before and after x along every axis."""
 
     name = "pad"
+    halves = (0,)
     builtin = "PAD"
     dtypes = ANY_DTYPE
     parameter_inputs = (1,)

@@ -16,6 +16,7 @@ class Relu(Rectifier):
     """x -> y of the same shape and type."""
 
     name = "relu"
+    halves = (0,)
     builtin = "RELU"
     activation = "relu"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)

@@ -16,6 +16,7 @@ class Relu6(Rectifier):
     """x -> y of the same shape and type."""
 
     name = "relu6"
+    halves = (0,)
     builtin = "RELU6"
     activation = "relu6"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)

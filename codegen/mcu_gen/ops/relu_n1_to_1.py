@@ -16,6 +16,7 @@ class ReluN1To1(Rectifier):
     """x -> y of the same shape and type."""
 
     name = "relu_n1_to_1"
+    halves = (0,)
     builtin = "RELU_N1_TO_1"
     activation = "relu_n1_to_1"
     dtypes = (DType.INT8, DType.FLOAT32)

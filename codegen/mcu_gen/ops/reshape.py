@@ -46,6 +46,7 @@ class Reshape(Operator):
     """x of any shape, new shape from input 1 or from the options -> y with the elements of x in the same order."""
 
     name = "reshape"
+    halves = (0,)
     builtin = "RESHAPE"
     dtypes = ANY_DTYPE
     parameter_inputs = (1,)

@@ -53,6 +53,7 @@ class Slice(Operator):
     """x, begin [rank], size [rank] (-1: to the end) -> y = x[begin : begin + size]."""
 
     name = "slice"
+    halves = (0,)
     builtin = "SLICE"
     dtypes = ANY_DTYPE
     parameter_inputs = (1, 2)

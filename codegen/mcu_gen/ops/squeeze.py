@@ -16,6 +16,7 @@ class Squeeze(Operator):
     """x -> y without the axes ``squeeze_dims``, or without all axes of length 1 when none is named."""
 
     name = "squeeze"
+    halves = (0,)
     builtin = "SQUEEZE"
     dtypes = ANY_DTYPE
 

@@ -115,6 +115,7 @@ class StridedSlice(Operator):
     """
 
     name = "strided_slice"
+    halves = (0,)
     builtin = "STRIDED_SLICE"
     dtypes = ANY_DTYPE
     parameter_inputs = (1, 2, 3)

@@ -30,6 +30,7 @@ class Sub(Binary):
     """x0, x1 -> y of the broadcast shape, same type."""
 
     name = "sub"
+    halves = (0, 1)
     builtin = "SUB"
     constraints = (*RULES, sum_scales_fit, power_of_two_shifts_are_right)
 

@@ -21,6 +21,7 @@ class Tanh(Unary):
     """x -> y of the same shape and type."""
 
     name = "tanh"
+    halves = (0,)
     builtin = "TANH"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     constraints = (*QUANTIZATION_RULES, int16_output_scale_is_2_15)

@@ -38,6 +38,7 @@ class Transpose(Operator):
     """x, permutation [rank] (negative axes count from the back) -> y with axis k of y = axis permutation[k] of x."""
 
     name = "transpose"
+    halves = (0,)
     builtin = "TRANSPOSE"
     dtypes = ANY_DTYPE
     parameter_inputs = (1,)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from mcu_gen.graph import Graph, Node, Op, Tensor, operator
+from mcu_gen.train.half import legal_inputs
 
 
 class Applier(Protocol):
@@ -26,14 +27,16 @@ class Builder:
         return self.graph.tensors[name]
 
     def add(
-        self, type: str, inputs: Sequence[str], names: Sequence[str], attrs: Mapping[str, Any] | None = None
+        self, type: str, inputs: Sequence[str | None], names: Sequence[str], attrs: Mapping[str, Any] | None = None
     ) -> list[str]:
         """An operator whose outputs are new tensors, called ``names`` or similar; returns their names."""
         impl = operator(type)
+        draft = Op("", type, tuple(inputs), (), dict(attrs or {}))
+        inputs = legal_inputs(self.graph, self.graph.node(draft))
         outputs: list[str] = []
         for base in names:
             name = self.graph.unique_name(base)
-            self.graph.add_tensor(Tensor(name, (), self.tensor(inputs[0]).dtype))
+            self.graph.add_tensor(Tensor(name, (), self.tensor(str(inputs[0])).dtype))
             outputs.append(name)
         op = Op(outputs[0], type, tuple(inputs), tuple(outputs), dict(attrs or {}))
         for name, found in zip(outputs, impl.infer(self.graph.node(op)), strict=True):

@@ -136,6 +136,19 @@ def _reshape(b: Builder, node: Node, dy: str, wanted: frozenset[int]) -> dict[in
     return {0: b.one("reshape", [dy], _grad(node, 0), new_shape=node.x.shape)}
 
 
+@rule("dequantize")
+def _to_float(b: Builder, node: Node, dy: str, wanted: frozenset[int]) -> dict[int, str]:
+    """A half read as a float32 number."""
+    del wanted
+    return {0: b.one("to_half", [dy], _grad(node, 0))}
+
+
+@rule("to_half")
+def _to_half(b: Builder, node: Node, dy: str, wanted: frozenset[int]) -> dict[int, str]:
+    del wanted
+    return {0: b.one("dequantize", [dy], _grad(node, 0))}
+
+
 @rule("relu", "relu6")
 def _clamp(b: Builder, node: Node, dy: str, wanted: frozenset[int]) -> dict[int, str]:
     del wanted

@@ -13,6 +13,7 @@ from mcu_gen.errors import UnsupportedModelError, UsageError
 from mcu_gen.graph import DType, Graph, Tensor, Training
 from mcu_gen.train.builder import Builder
 from mcu_gen.train.gradients import backward, refusal
+from mcu_gen.train.half import halved
 from mcu_gen.train.spec import TrainSpec
 from mcu_gen.train.updates import updates_of
 
@@ -45,10 +46,12 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
         UnsupportedModelError: no gradient reaches a trained layer; lists every operator in the way.
         UsageError: a layer that is named does not exist or has no weights.
     """
-    end = _end(graph, spec)
     trained = _trained(graph, spec)
+    if spec.dtype is DType.FLOAT16:
+        graph = halved(graph, trained)
+    end = _end(graph, spec)
     active = _active(graph, trained, end.tensor)
-    b = Builder(_with_variables(graph, trained))
+    b = Builder(_with_variables(graph, trained, spec))
     out = b.graph
     updates = b.updates = updates_of(b, spec, rate)
     found = _add_loss(b, end)
@@ -175,11 +178,15 @@ def _active(graph: Graph, trained: list[str], end: str) -> dict[str, frozenset[s
     return active
 
 
-def _with_variables(graph: Graph, trained: list[str]) -> Graph:
+def _with_variables(graph: Graph, trained: list[str], spec: TrainSpec) -> Graph:
+    """Trained constants as variables; matrices and filters in halves unless a float32 master of them is wanted."""
     out = graph.copy()
     for name in trained:
         t = out.tensors[name]
-        out.tensors[name] = t.replace(data=None, variable=True, initial=t.data)
+        assert t.data is not None
+        halves = spec.dtype is DType.FLOAT16 and spec.rounding != "master" and len(t.shape) > 1
+        dtype = DType.FLOAT16 if halves else t.dtype
+        out.tensors[name] = t.replace(data=None, dtype=dtype, variable=True, initial=t.data.astype(dtype.numpy))
     return out
 
 

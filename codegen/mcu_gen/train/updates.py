@@ -15,6 +15,7 @@ import numpy as np
 
 from mcu_gen.graph import DType, Op, Tensor
 from mcu_gen.train.builder import Builder
+from mcu_gen.train.half import legal_inputs
 from mcu_gen.train.spec import FIRST_LOSS_SCALE, TrainSpec
 
 #: Operator of each optimizer, and the moments that it keeps.
@@ -103,7 +104,10 @@ class Updates:
 
     def _update(self, op: str, inputs: list[str], variable: str, seed: list[str], attrs: Mapping[str, Any]) -> None:
         skipped = self._result(f"{variable}.skipped", (1,), DType.INT32)
-        self._append(op, f"{variable}.update", (*inputs, self.skipped, *seed), (variable, skipped, *seed), attrs)
+        names = (*inputs, self.skipped, *seed)
+        draft = Op("", op, names, (variable, skipped, *seed), dict(attrs))
+        legal = legal_inputs(self.b.graph, self.b.node(draft))
+        self._append(op, f"{variable}.update", legal, draft.outputs, attrs)
         self.skipped = skipped
         self.trained.append(variable)
 
