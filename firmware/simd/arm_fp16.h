@@ -2,7 +2,8 @@
 #ifndef MG_SIMD_ARM_FP16_H
 #define MG_SIMD_ARM_FP16_H
 
-#if defined(__ARM_FP) && (__ARM_FP & 2) && defined(__ARM_FP16_FORMAT_IEEE)
+/* GCC does not tell of the half-precision bit of __ARM_FP for single-precision units, all of which have it. */
+#if defined(__ARM_FP) && (__ARM_FP & 4) && defined(__ARM_FP16_FORMAT_IEEE)
 
 static inline float mg_arm_f32_from_f16(uint16_t h) {
     __fp16 x;

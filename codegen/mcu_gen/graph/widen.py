@@ -42,7 +42,7 @@ def evaluate(node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray
     if not has_halves(node) or impl.converts:
         return impl.evaluate(node, inputs)
     wide = [x.astype(np.float32) if x is not None and x.dtype == np.float16 else x for x in inputs]
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         found = impl.evaluate(widened(node), wide)
         halves = [t.dtype is DType.FLOAT16 for t in node.outputs]
         return [y.astype(np.float16) if half else y for y, half in zip(found, halves, strict=True)]

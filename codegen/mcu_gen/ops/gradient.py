@@ -90,8 +90,9 @@ class Update(Gradient):
         own = [] if seed is None else [seed.copy()]
         if skipped[0] != 0 or not bound < LARGEST_CHANGE:
             return [w.copy(), skipped + np.int32(1), *own]
-        changed = ((w * step[1]).astype(np.float64) + float(step[0]) * gradient).astype(np.float32)
-        changed = half.rounded(changed, str(node.op.attrs.get("rounding", "none")), seed)
+        rounding = node.str_attr("rounding")
+        kept = w if step[1] == 1 else half.rounded(w * step[1], rounding, seed)  # decay comes first, on its own
+        changed = half.rounded((kept + float(step[0]) * gradient).astype(np.float32), rounding, seed)
         return [changed, skipped.copy(), *([] if seed is None else [half.next_state(seed)])]
 
 

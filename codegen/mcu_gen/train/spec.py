@@ -21,7 +21,7 @@ OPTIMIZERS = ("sgd", "momentum", "adam")
 ROUNDINGS = ("master", "stochastic", "nearest")
 
 #: Loss scale at the start where it is dynamic.
-FIRST_LOSS_SCALE = 2.0**15
+FIRST_LOSS_SCALE = 2.0**10
 
 _FORMS = "head, last:N, all, bias, layers=a+b"
 
