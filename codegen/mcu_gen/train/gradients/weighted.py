@@ -1,0 +1,38 @@
+"""Gradients of the operators with weights: fully connected layers and convolutions."""
+
+from __future__ import annotations
+
+from mcu_gen.graph import Node
+from mcu_gen.train.builder import Builder
+from mcu_gen.train.gradients.common import name_of, window
+from mcu_gen.train.gradients.rules import rule
+
+
+def _update_bias(b: Builder, node: Node, dy: str) -> None:
+    if node.has_input(2) and node.input(2).variable:
+        b.update("bias_update", [dy], node.input(2).name)
+
+
+@rule("fully_connected")
+def _fully_connected(b: Builder, node: Node, dy: str, wanted: frozenset[int]) -> dict[int, str]:
+    found = {}
+    x, w = node.x, node.input(1)
+    if 0 in wanted:
+        found[0] = b.one("fully_connected_grad_input", [dy, w.name], name_of(node, 0), shape=x.shape)
+    if w.variable:
+        b.update("fully_connected_update", [dy, x.name], w.name)
+    _update_bias(b, node, dy)
+    return found
+
+
+@rule("conv2d", "depthwise_conv2d")
+def _convolution(b: Builder, node: Node, dy: str, wanted: frozenset[int]) -> dict[int, str]:
+    found = {}
+    x, w = node.x, node.input(1)
+    attrs = window(node)
+    if 0 in wanted:
+        found[0] = b.one(f"{node.type}_grad_input", [dy, w.name], name_of(node, 0), shape=x.shape, **attrs)
+    if w.variable:
+        b.update(f"{node.type}_update", [dy, x.name], w.name, **attrs)
+    _update_bias(b, node, dy)
+    return found
