@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mcu_gen.errors import UsageError
 
-LOSSES = ("softmax_cross_entropy", "mse")
+LOSSES = ("softmax_cross_entropy", "mse", "mae", "huber")
 
 #: The keys, and the values that they take ("" stands for the default).
 _CHOICES = {"optimizer": ("sgd",), "loss": LOSSES, "dtype": ("f32",)}
@@ -29,7 +29,7 @@ class TrainSpec:
         what: ``last``, ``all``, ``bias`` or ``layers``.
         count: layers, for ``last``.
         layers: names, for ``layers``.
-        loss: ``softmax_cross_entropy``, ``mse``, or "" for what the network's end suggests.
+        loss: one of :data:`LOSSES`, or "" for what the network's end suggests.
         text: the request as the user wrote it.
     """
 

@@ -1,6 +1,16 @@
 """The gradient rule of every operator that can be trained through, by family; importing it registers all rules."""
 
-from mcu_gen.train.gradients import activation, elementwise, movement, pooling, weighted  # noqa: F401
-from mcu_gen.train.gradients.rules import backward, refusal, rule, trainable_operators
+from mcu_gen.train.gradients import (  # noqa: F401
+    activation,
+    elementwise,
+    movement,
+    normalization,
+    pooling,
+    product,
+    reduction,
+    resize,
+    weighted,
+)
+from mcu_gen.train.gradients.rules import Parameter, backward, parameters, refusal, rule, trainable_operators
 
-__all__ = ["backward", "refusal", "rule", "trainable_operators"]
+__all__ = ["Parameter", "backward", "parameters", "refusal", "rule", "trainable_operators"]

@@ -1,0 +1,88 @@
+"""Kernels of what multiplies and shifts channels, and of their running statistics, in float32."""
+
+from __future__ import annotations
+
+from mcu_gen.graph import Node
+from mcu_gen.kernels.contract import Call, CFloat, In, Out, Scratch, kernel
+from mcu_gen.kernels.training import Float32, Update
+from mcu_gen.ops.batch_norm_statistics import LARGEST_INPUT
+from mcu_gen.ops.fixed_point import activation_bounds_f32
+from mcu_gen.targets import Target
+
+
+@kernel
+class MulUpdateF32(Update):
+    """Channel by channel, rows in order."""
+
+    name = "mul_update_f32"
+    ops = ("mul_update",)
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 18 * node.x.elements + 8 * node.input(2).elements
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        channels = node.input(2).elements
+        fields = {"rows": node.x.elements // channels, "channels": channels}
+        return Call(fields, (In(0), In(1), In(3), In(4), Out(0), Out(1)))
+
+
+@kernel
+class BatchNormF32(Float32):
+    """A factor and an offset for every channel, in scratch; then row by row, in place."""
+
+    name = "batch_norm_f32"
+    ops = ("batch_norm",)
+
+    def scratch(self, node: Node, target: Target) -> int:
+        del target
+        return 8 * node.x.shape[-1]
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        del node, target
+        return {(0, 0): 0}
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 12 * node.x.elements + 60 * node.x.shape[-1]
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        channels = node.x.shape[-1]
+        low, high = activation_bounds_f32(node.str_attr("activation"))
+        return Call(
+            {
+                "rows": node.x.elements // channels,
+                "channels": channels,
+                "epsilon": CFloat(node.float_attr("epsilon")),
+                "low": CFloat(low),
+                "high": CFloat(high),
+            },
+            (In(0), In(1), In(2), In(3), Scratch(), Out(0)),
+        )
+
+
+@kernel
+class BatchNormStatisticsF32(Update):
+    """Channel by channel: the sum, then the squares of what differs from the mean, rows in order."""
+
+    name = "batch_norm_statistics_f32"
+    ops = ("batch_norm_statistics",)
+
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 25 * node.x.elements + 60 * node.x.shape[-1]
+
+    def call(self, node: Node, target: Target) -> Call:
+        del target
+        channels = node.x.shape[-1]
+        return Call(
+            {
+                "rows": node.x.elements // channels,
+                "channels": channels,
+                "momentum": CFloat(node.float_attr("momentum")),
+                "largest": CFloat(LARGEST_INPUT),
+            },
+            (In(0), In(3), Out(0), Out(1)),
+        )
