@@ -42,7 +42,7 @@ def _chosen(graph: Graph, spec: TrainSpec, own: Mapping[str, Sequence[Parameter]
                 hints=[f"layers with weights: {', '.join(own)}"],
             )  # fmt: skip
         return [op for op in ops if op.name in spec.layers]
-    scaling = _scales_input(graph)
+    scaling = scales_input(graph)
     ops = [op for op in ops if op.name not in scaling]
     if spec.what != "last":
         return ops
@@ -52,7 +52,7 @@ def _chosen(graph: Graph, spec: TrainSpec, own: Mapping[str, Sequence[Parameter]
     return ops[ops.index(layers[-spec.count]) :]
 
 
-def _scales_input(graph: Graph) -> set[str]:
+def scales_input(graph: Graph) -> set[str]:
     """Operators that do no more than scale and shift what the network is given."""
     scaled = set(graph.inputs)
     found = set()

@@ -17,6 +17,7 @@ from mcu_gen.train.broadcasts import without_broadcasts
 from mcu_gen.train.builder import Builder
 from mcu_gen.train.gradients import backward, refusal
 from mcu_gen.train.prepare import prepared, transposed_convolutions
+from mcu_gen.train.running_norm import with_running_norms
 from mcu_gen.train.select import trained_constants
 from mcu_gen.train.spec import TrainSpec
 
@@ -37,19 +38,22 @@ class _End:
     probabilities: str | None
 
 
-def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) -> Graph:
+def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE, running_norm: bool = False) -> Graph:
     """``graph`` with a training step behind its inference (see :class:`mcu_gen.graph.Training`).
 
     Args:
         graph: float32, after the passes, with one output and no variables of its own.
         spec: what is trained.
         rate: the learning rate after a reset.
+        running_norm: factors and offsets of channels become batch normalizations whose statistics follow the stream
+            (see :func:`mcu_gen.train.running_norm.with_running_norms`).
 
     Raises:
         UnsupportedModelError: no gradient reaches a trained layer; lists every operator in the way.
         UsageError: a layer that is named does not exist or has no weights.
     """
     graph = prepared(graph)
+    graph = with_running_norms(graph) if running_norm else graph
     end = _end(graph, spec)
     trained = _trained(graph, spec)
     graph = transposed_convolutions(graph)
