@@ -136,6 +136,7 @@ def test_element_keys_of_the_contract(cli: Cli, project: Path) -> None:
     assert all({"name", "mcu", "cpu", "ram", "flash", "fp16", "emulators"} <= set(b) for b in boards)
     ops = cli("ops", "--json").data["ops"]
     assert all({"name", "dtypes", "constraints", "trainable"} <= set(o) for o in ops)
+    assert cli("ops", "--train", "--json").data["ops"] == [o for o in ops if o["trainable"]] != []
     checks = cli("doctor", "--json").data["checks"]
     assert all({"name", "found", "needed_for", "hint"} <= set(c) for c in checks)
     tensors = cli("plan", MODEL, "--board", BOARD, "--json").data["tensors"]

@@ -98,6 +98,7 @@ _VERSIONS: dict[str, dict[str, int]] = {
     "SQUARED_DIFFERENCE": {"int8": 2},
     "SVDF": {"int8": 3},
     "DIV": {},
+    "BROADCAST_TO": dict.fromkeys(("int8", "uint8", "int16", "int32", "int64", "float32", "bool"), 2),
     "QUANTIZE": {"int8": 2, "uint8": 2, "int16": 2},
     "DEQUANTIZE": {"int8": 2, "int16": 3, "float16": 3},
 }

@@ -53,11 +53,28 @@ def tape_gradients(networks: Sequence[Network], python: str, folder: Path) -> di
         return dict(data)
 
 
+def packed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Many small arrays as few long ones: an entry of a .npz file costs 250 bytes."""
+    index = {k: [v.dtype.str, *v.shape] for k, v in arrays.items()}
+    dtypes = sorted({v.dtype.str for v in arrays.values()})
+    flat = {t: np.concatenate([v.reshape(-1) for v in arrays.values() if v.dtype.str == t]) for t in dtypes}
+    return {"index": np.array(json.dumps(index)), **flat}
+
+
+def unpacked(data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What :func:`packed` was given."""
+    found, used = {}, dict.fromkeys(data, 0)
+    for key, (dtype, *shape) in json.loads(str(data["index"])).items():
+        start = used[dtype]
+        used[dtype] += int(np.prod(shape))
+        found[key] = data[dtype][start : used[dtype]].reshape(shape)
+    return found
+
+
 def committed() -> tuple[list[Network], Mapping[str, np.ndarray]]:
     """The networks of ``networks.py`` with the arrays that the committed gradients belong to, and those gradients."""
     with np.load(COMMITTED) as file:
-        data = dict(file)
-    plain = json.loads(str(data.pop("networks")))
+        plain, data = json.loads(str(file["networks"])), unpacked({k: file[k] for k in file if k != "networks"})
     assert plain == json.loads(json.dumps([n.plain() for n in NETWORKS])), "make gradients.npz again (see above)"
     found = []
     for network in NETWORKS:
@@ -70,9 +87,16 @@ def committed() -> tuple[list[Network], Mapping[str, np.ndarray]]:
     return found, data
 
 
+def write(python: str, folder: Path) -> None:
+    """Makes the committed file; gradients in float32, the bound of the tests is 1e-5."""
+    arrays = inputs_of(NETWORKS)
+    networks = arrays.pop("networks")
+    gradients = {k: v.astype(np.float32) for k, v in tape_gradients(NETWORKS, python, folder).items()}
+    np.savez_compressed(COMMITTED, networks=networks, **packed(arrays | gradients))  # type: ignore[arg-type]
+
+
 if __name__ == "__main__":
     import tempfile
 
     with tempfile.TemporaryDirectory() as temporary:
-        gradients = tape_gradients(NETWORKS, sys.argv[1], Path(temporary))
-    np.savez_compressed(COMMITTED, **inputs_of(NETWORKS), **gradients)  # type: ignore[arg-type]
+        write(sys.argv[1], Path(temporary))

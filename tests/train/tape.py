@@ -12,65 +12,52 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tape_layers import layer_output
 
 
-def activated(y: Any, name: str) -> Any:
-    if name == "relu_n1_to_1":
-        return tf.clip_by_value(y, -1.0, 1.0)
-    return {"none": tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}[name](y)
+def references(layer: dict[str, Any], before: int) -> list[tuple[int, int]]:
+    """``(layer, output)`` of every input; see ``network.py``."""
+    source = layer.get("from", before)
+    found = list(source) if isinstance(source, list) else [source]
+    found += [layer["with"]] if "with" in layer else []
+    pairs = (str(r).partition(".") for r in found)
+    return [(int(index), int(part or 0)) for index, _, part in pairs]
 
 
-def layer_output(layer: dict[str, Any], i: int, x: Any, outputs: list[Any], arrays: Any) -> Any:
-    w, b = arrays.get(f"w{i}"), arrays.get(f"b{i}")
-    kind = layer["op"]
-    if kind == "fully_connected":
-        y = tf.linalg.matmul(x, w, transpose_b=True)
-    elif kind == "conv2d":
-        # float64 convolutions with groups or strides are not on every CPU build: sums over taps are
-        y = windowed(layer, x, lambda r, c, seen: grouped(seen, w[:, r, c], layer.get("groups", 1)))
-    elif kind == "depthwise_conv2d":
-        m = layer.get("multiplier", 1)
-        y = windowed(layer, x, lambda r, c, seen: tf.repeat(seen, m, axis=3) * w[0, r, c])
-    elif kind in ("max_pool2d", "average_pool2d"):
-        pool = tf.nn.max_pool2d if kind == "max_pool2d" else tf.nn.avg_pool2d
-        y = pool(x, layer["filter"], layer["stride"], layer["padding"].upper())
-    elif kind == "mean":
-        y = tf.reduce_mean(x, axis=[1, 2])
-    elif kind == "reshape":
-        y = tf.reshape(x, [1, -1])
-    elif kind == "add":
-        y = x + outputs[layer["with"] + 1]
-    elif kind in ("relu", "relu6"):
-        y = activated(x, kind)
-    elif kind == "softmax":
-        return x  # folded into the loss
-    if b is not None:
-        y = y + b
-    return activated(y, layer.get("activation", "none"))
+def weights_of(i: int, variables: dict[str, Any]) -> dict[str, Any]:
+    """The weights of layer ``i`` by their key, one letter."""
+    return {name[0]: v for name, v in variables.items() if name[1:] == str(i)}
 
 
-def windowed(layer: dict[str, Any], x: Any, product: Any) -> Any:
-    (kh, kw), (sh, sw), (dh, dw) = layer["filter"], layer["stride"], layer.get("dilation", (1, 1))
-    height, width = x.shape[1], x.shape[2]
-    eh, ew = (kh - 1) * dh + 1, (kw - 1) * dw + 1
-    if layer["padding"] == "same":
-        oh, ow = -(-height // sh), -(-width // sw)
-        ph, pw = max(0, (oh - 1) * sh + eh - height), max(0, (ow - 1) * sw + ew - width)
-    else:
-        oh, ow, ph, pw = (height - eh) // sh + 1, (width - ew) // sw + 1, 0, 0
-    padded = tf.pad(x, [[0, 0], [ph // 2, ph - ph // 2], [pw // 2, pw - pw // 2], [0, 0]])
-    total: Any = 0.0
-    for r in range(kh):
-        for c in range(kw):
-            top, left = r * dh, c * dw
-            seen = padded[:, top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
-            total += product(r, c, seen)
-    return total
+def output(network: dict[str, Any], x: Any, variables: dict[str, Any]) -> Any:
+    """The network's output; its logits, where a softmax at its end belongs to the loss."""
+    outputs = [[x]]
+    layers = network["layers"]
+    if network["loss"] == "softmax_cross_entropy" and layers[-1]["op"] == "softmax":
+        layers = layers[:-1]
+    for i, layer in enumerate(layers):
+        xs = [outputs[at + 1][part] for at, part in references(layer, i - 1)]
+        found = layer_output(layer, xs, weights_of(i, variables))
+        outputs.append(found if isinstance(found, list) else [found])
+    return outputs[-1][0]
 
 
-def grouped(seen: Any, w: Any, groups: int) -> Any:
-    parts = zip(tf.split(seen, groups, axis=3), tf.split(w, groups, axis=0), strict=True)
-    return tf.concat([tf.einsum("nhwc,oc->nhwo", s, f) for s, f in parts], axis=3)
+def huber(y: Any, label: np.ndarray) -> Any:
+    d = tf.abs(y - label)
+    loss = tf.reduce_mean(tf.where(d <= 1, tf.square(d) / 2, d - 0.5))
+    keras = tf.keras.losses.Huber(delta=1.0)(label, y)  # in float32
+    assert abs(float(keras) - float(loss)) <= 1e-5 * float(loss), (keras, loss)
+    return loss
+
+
+def loss_of(kind: str, y: Any, label: np.ndarray) -> Any:
+    if kind == "softmax_cross_entropy":
+        flat = tf.reshape(y, [-1, y.shape[-1]])
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(label, flat))
+    label = label.astype(np.float64)
+    if kind == "huber":
+        return huber(y, label)
+    return tf.reduce_mean(tf.square(y - label) if kind == "mse" else tf.abs(y - label))
 
 
 def main(source: str, target: str) -> None:
@@ -82,19 +69,13 @@ def main(source: str, target: str) -> None:
         label = arrays.pop("label")
         variables = {k: tf.Variable(v.astype(np.float64)) for k, v in arrays.items() if k != "x"}
         with tf.GradientTape() as tape:
-            outputs = [tf.constant(arrays["x"].astype(np.float64))]
-            for i, layer in enumerate(network["layers"]):
-                x = outputs[layer.get("from", i - 1) + 1]
-                outputs.append(layer_output(layer, i, x, outputs, variables))
-            y = outputs[-1]
-            if network["loss"] == "mse":
-                loss = tf.reduce_mean(tf.square(y - label.astype(np.float64)))
-            else:
-                flat = tf.reshape(y, [-1, y.shape[-1]])
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(label, flat))
+            loss = loss_of(
+                network["loss"], output(network, tf.constant(arrays["x"].astype(np.float64)), variables), label
+            )
         found[f"{name}/loss"] = loss.numpy()
         for key, gradient in tape.gradient(loss, variables).items():
-            found[f"{name}/grad/{key}"] = gradient.numpy()
+            if gradient is not None:
+                found[f"{name}/grad/{key}"] = gradient.numpy()
     np.savez_compressed(target, **found)
 
 

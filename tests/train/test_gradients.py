@@ -30,7 +30,15 @@ def trainer(network: Network) -> Graph:
 def gradients(network: Network, run: Run) -> dict[str, np.ndarray]:
     """The gradients that a run of one step applied."""
     assert run.skipped.tolist() == [0]
-    return {k: (network.arrays[k].astype(np.float64) - w) / RATE for k, w in run.weights.items()}
+    assert set(run.weights) == set(network.arrays) - {"x", "label"}
+    weights = {k: w for k, w in run.weights.items() if k[0] != "m"}  # running statistics have no gradient
+    return {k: (network.arrays[k].astype(np.float64) - as_in_model(network, k, w)) / RATE for k, w in weights.items()}
+
+
+def as_in_model(network: Network, key: str, w: np.ndarray) -> np.ndarray:
+    """A trained tensor in its shape: filters of a transposed convolution are trained as those of a convolution."""
+    scattered = key[0] == "w" and network.layers[int(key[1:])]["op"] == "transpose_conv"
+    return np.transpose(w, (3, 1, 2, 0)) if scattered else w
 
 
 def one_step(network: Network) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -16,6 +16,9 @@ from train.networks import Network, build, conv, dense, depthwise, op, pool
 
 Samples = list[tuple[np.ndarray, np.ndarray]]
 
+#: A layer that gradients do not pass.
+STEPS = op("strided_slice", begin=[0, 0], end=[1, 4], strides=[1, 2])
+
 MLP = Network("mlp", (1, 12), [dense(9, activation="relu"), dense(7, activation="relu"), dense(4), op("softmax")])
 CNN = Network(
     "cnn", (1, 8, 8, 2),
@@ -165,7 +168,7 @@ def test_a_request_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layers", "spec", "error", "words"),
     [
-        ([dense(4), op("softmax"), dense(3)], "all", UnsupportedModelError, "softmax"),
+        ([dense(4), STEPS, dense(3)], "all", UnsupportedModelError, "strides are"),
         ([dense(4)], "last:2", UsageError, "last:2 of 1"),
         ([dense(4)], "layers=nothing", UsageError, "nothing"),
         ([dense(4, bias=False)], "bias", UnsupportedModelError, "nothing that could be trained"),

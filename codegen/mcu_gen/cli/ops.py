@@ -26,21 +26,23 @@ class Format(enum.StrEnum):
 def ops(
     out: Output,
     board: Annotated[str | None, typer.Option("--board", "-b", help="Only what this board can run.")] = None,
+    train: Annotated[bool, typer.Option("--train", help="Only what gradients pass through.")] = False,
     form: Annotated[Format, typer.Option("--format", help="A table, or Markdown (docs/ops.md).")] = Format.table,
 ) -> tuple[dict[str, Any], Render]:
     """Supported operators with their constraints."""
     target = load_target(board) if board else None
-    data = operator_data(target)
+    data = operator_data(target, train=train)
 
     def render() -> None:
         if form is Format.md:
-            out.out.file.write(operators_markdown(target))
+            out.out.file.write(operators_markdown(target, train=train))
             return
         for op in data:
             out.out.print(f"[bold]{op['name']}[/bold]  {', '.join(op['dtypes'])}")
             for text in op["constraints"]:
                 out.out.print(Padding(f"[dim]-[/dim] {escape(text)}", (0, 0, 0, 2), expand=False))
             out.out.print()
-        out.out.print(f"{len(data)} operators" + (f" on {escape(target.name)}" if target else ""))
+        ending = (" that can be trained through" if train else "") + (f" on {escape(target.name)}" if target else "")
+        out.out.print(f"{len(data)} operators{ending}")
 
     return {"board": target.name if target else None, "ops": data}, render

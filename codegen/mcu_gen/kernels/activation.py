@@ -215,3 +215,23 @@ class RsqrtF32(Pointwise):
     ops = ("rsqrt",)
     dtype = DType.FLOAT32
     instructions = 40
+
+
+@kernel
+class NegF32(Pointwise):
+    """float32."""
+
+    name = "neg_f32"
+    ops = ("neg",)
+    dtype = DType.FLOAT32
+    instructions = 6
+
+
+@kernel
+class SquareF32(Pointwise):
+    """float32."""
+
+    name = "square_f32"
+    ops = ("square",)
+    dtype = DType.FLOAT32
+    instructions = 6

@@ -98,9 +98,9 @@ def weights_field(node: Node) -> Array | In:
 
 
 def other_weights(kernel: Kernel, node: Node) -> str | None:
-    """Why the weights (input 1) are not those of a floating-point kernel, or None."""
+    """Why input 1, the weights or another operand, is not of the type that a floating-point kernel takes, or None."""
     w = node.input(1)
-    return None if w.dtype is ELEMENTS[kernel.elements["w"]] else f"weights are {w.dtype.value}"
+    return None if w.dtype is ELEMENTS[kernel.elements["w"]] else f"{w.name} is {w.dtype.value}"
 
 
 def raster_lead(first_read: np.ndarray, write_bytes: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import other_weights
 from mcu_gen.kernels.contract import Array, Call, CFloat, In, Kernel, Out, Tiling, Value, halves, kernel
 from mcu_gen.ops.binary import code_range, power_of_two_shifts, sum_scaling
 from mcu_gen.ops.fixed_point import activation_bounds_f32
@@ -90,7 +91,8 @@ class Elementwise(Kernel):
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         # an input that is not repeated is read at the place that is written, or after it
-        return {(i, 0): 0 for i in (0, 1) if node.input(i).elements == node.y.elements}
+        same = [i for i in (0, 1) if node.input(i).elements == node.y.elements]
+        return {(i, 0): 0 for i in same if node.input(i).dtype is node.y.dtype}
 
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         loop = broadcast_loop(node.input(0).shape, node.input(1).shape)
@@ -125,6 +127,13 @@ def _code_bounds(node: Node) -> dict[str, Value]:
 def _real_bounds(node: Node) -> dict[str, Value]:
     low, high = activation_bounds_f32(node.str_attr("activation"))
     return {"low": CFloat(low), "high": CFloat(high)}
+
+
+class _Real(Elementwise):
+    """Floating point; the second input may be float32 beside halves."""
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        return super().rejects(node, target) or other_weights(self, node)
 
 
 class QuantizedSum(Elementwise):
@@ -204,8 +213,8 @@ class AddS32(Elementwise):
 
 
 @kernel
-@halves()
-class AddF32(Elementwise):
+@halves(("f16", "f16"), ("f16", "f32"))
+class AddF32(_Real):
     """float32."""
 
     name = "add_f32"
@@ -263,8 +272,8 @@ class MulS32(Elementwise):
 
 
 @kernel
-@halves()
-class MulF32(Elementwise):
+@halves(("f16", "f16"), ("f16", "f32"))
+class MulF32(_Real):
     """float32."""
 
     name = "mul_f32"

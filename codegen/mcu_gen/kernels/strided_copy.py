@@ -1,4 +1,4 @@
-"""Kernel of TRANSPOSE, SLICE and STRIDED_SLICE: one strided copy in nested loops."""
+"""Kernel of TRANSPOSE, SLICE, STRIDED_SLICE and BROADCAST_TO: one strided copy in nested loops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from mcu_gen.graph import Node
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
 from mcu_gen.kernels.strided import MAX_RUNS, loops, sequential_lead
+from mcu_gen.ops.broadcast_to import broadcast_view
 from mcu_gen.ops.movement import View
 from mcu_gen.ops.slice import slice_view
 from mcu_gen.ops.strided_slice import strided_slice_view
@@ -18,8 +19,13 @@ MAX_LOOPS = 8
 
 
 def view_of(node: Node) -> View:
-    """The input of a transposition or slice, in the order of the output."""
-    return {"transpose": transpose_view, "slice": slice_view, "strided_slice": strided_slice_view}[node.type](node)
+    """The input of the operator, in the order of the output."""
+    return {
+        "transpose": transpose_view,
+        "slice": slice_view,
+        "strided_slice": strided_slice_view,
+        "broadcast_to": broadcast_view,
+    }[node.type](node)
 
 
 @kernel
@@ -27,7 +33,7 @@ class StridedCopy(Kernel):
     """Elements of any size; runs that are contiguous on both sides are copied at once."""
 
     name = "strided_copy"
-    ops = ("transpose", "slice", "strided_slice")
+    ops = ("transpose", "slice", "strided_slice", "broadcast_to")
 
     def rejects(self, node: Node, target: Target) -> str | None:
         depth = len(loops(view_of(node), node.x.dtype.size).dims)

@@ -41,6 +41,7 @@ class Add(Binary):
 
     name = "add"
     halves = (0, 1)
+    half_weights = (1,)
     builtin = "ADD"
     constraints = (*RULES, sum_scales_fit, power_of_two_shifts_are_right, power_of_two_shapes_agree)
 

@@ -54,6 +54,8 @@ class Update(Gradient):
 
     #: inputs that the gradient is computed from
     operands: ClassVar[int] = 2
+    #: it is no gradient, and is applied at once even where those are added up first
+    direct: ClassVar[bool] = False
 
     def half_inputs(self, node: Node) -> tuple[int, ...]:
         del node

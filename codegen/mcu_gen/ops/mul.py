@@ -30,6 +30,7 @@ class Mul(Binary):
 
     name = "mul"
     halves = (0, 1)
+    half_weights = (1,)
     builtin = "MUL"
     constraints = (*RULES, product_scale_fits)
 

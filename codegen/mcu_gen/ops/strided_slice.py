@@ -78,6 +78,14 @@ def _range(node: Node, i: int, n: int) -> tuple[int, int, int]:
     return begin, max(0, -((begin - end) // stride)), stride
 
 
+def source_ranges(node: Node) -> list[tuple[int, int, int]]:
+    """``(start, length, stride)`` of what is taken along every axis of the input."""
+    items = [(kind, i) for kind, i in _specification(node) if kind != "new"]
+    return [
+        (0, n, 1) if kind == "all" else _range(node, i, n) for (kind, i), n in zip(items, node.x.shape, strict=True)
+    ]
+
+
 def strided_slice_view(node: Node) -> View:
     """The slice as a view of the input.
 

@@ -31,6 +31,7 @@ class Sub(Binary):
 
     name = "sub"
     halves = (0, 1)
+    half_weights = (1,)
     builtin = "SUB"
     constraints = (*RULES, sum_scales_fit, power_of_two_shifts_are_right)
 

@@ -9,7 +9,7 @@ from mcu_gen.ops.transpose import transpose_view
 from mcu_gen.passes.rewrite import Uses, renamed, same_type, with_ops
 
 #: Operators that are no-ops whenever shape, type and quantization stay the same.
-_BY_SHAPE = ("reshape", "squeeze", "expand_dims", "pad", "slice", "quantize")
+_BY_SHAPE = ("reshape", "squeeze", "expand_dims", "pad", "slice", "broadcast_to", "quantize")
 
 
 def remove_identities(graph: Graph) -> Graph:

@@ -25,11 +25,12 @@ def rule(constraint: Any) -> str:
     return " ".join((constraint.__doc__ or constraint.__name__).split())
 
 
-def operator_data(target: Target | None = None) -> list[dict[str, Any]]:
+def operator_data(target: Target | None = None, *, train: bool = False) -> list[dict[str, Any]]:
     """One record per operator: name, TFLite name, element types, rules, and the kernels that serve it.
 
     Args:
         target: only kernels whose instruction-set needs it meets, and operators that then have one; all when left out.
+        train: only operators that gradients pass through.
     """
     found = []
     trainable = set(trainable_operators())
@@ -41,7 +42,7 @@ def operator_data(target: Target | None = None) -> list[dict[str, Any]]:
             for k in kernels()
             if op.name in k.ops and (target is None or all(f in target.features for f in k.features))
         ]
-        if target is not None and not serving:
+        if (target is not None and not serving) or (train and op.name not in trainable):
             continue
         found.append(
             {
@@ -63,12 +64,12 @@ def summary(op: Operator) -> str:
     return text.split(". ")[0].rstrip(".")
 
 
-def operators_markdown(target: Target | None = None) -> str:
+def operators_markdown(target: Target | None = None, *, train: bool = False) -> str:
     """The list as a Markdown page."""
     lines = [_HEADER]
     if target is not None:
         lines.append(f"For the board `{target.name}` ({target.title}).\n")
-    data = operator_data(target)
+    data = operator_data(target, train=train)
     lines += ["| operator | TFLite | element types |", "|---|---|---|"]
     for op in data:
         lines.append(f"| [{op['name']}](#{op['name']}) | {op['builtin'] or '-'} | {', '.join(op['dtypes'])} |")
@@ -78,5 +79,6 @@ def operators_markdown(target: Target | None = None) -> str:
             lines.append(f"{op['summary']}.\n")
         lines.append(f"- element types of the first input: {', '.join(op['dtypes']) or 'any'}")
         lines.append(f"- kernels: {', '.join(f'`{k}`' for k in op['kernels']) or '-'}")
+        lines += ["- training: gradients pass through it in float32"] if op["trainable"] else []
         lines += [f"- {text}" for text in op["constraints"]]
     return "\n".join(lines) + "\n"

@@ -20,10 +20,10 @@ def is_real(tensor: Tensor | None) -> bool:
 
 
 class _Conversions:
-    """Appends operators to ``graph``; every tensor is converted once."""
+    """Appends operators to ``graph``; every tensor is converted once, constants that are not ``trained`` right here."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, trained: Collection[str] = ()) -> None:
+        self.graph, self.trained = graph, trained
         self.converted: dict[tuple[str, DType], str] = {}
 
     def to(self, name: str, dtype: DType) -> str:
@@ -38,7 +38,7 @@ class _Conversions:
     def _converted(self, tensor: Tensor, dtype: DType) -> str:
         half = dtype is DType.FLOAT16
         name = self.graph.unique_name(f"{tensor.name}.{'half' if half else 'float'}")
-        if tensor.data is not None:
+        if tensor.data is not None and tensor.name not in self.trained:
             with np.errstate(over="ignore"):
                 data = tensor.data.astype(dtype.numpy)
             self.graph.add_tensor(tensor.replace(name=name, dtype=dtype, data=data))
@@ -59,7 +59,7 @@ def halved(graph: Graph, trained: Collection[str]) -> Graph:
     """
     out = graph.copy()
     out.ops = []
-    conversions = _Conversions(out)
+    conversions = _Conversions(out, trained)
     #: tensor of ``graph`` -> the one that holds its value in ``out``
     current: dict[str, str] = {}
     for node in graph.nodes():
@@ -70,6 +70,8 @@ def halved(graph: Graph, trained: Collection[str]) -> Graph:
         impl = operator(node.type)
         seam = node.type == "dequantize" and node.x.dtype is DType.INT8
         at = impl.half_inputs(node)
+        if any(node.op.inputs[i] in trained for i in at if i not in impl.half_weights):
+            at = ()  # a trained vector stays float32
         half = bool(at) or seam
         for i, name in enumerate(inputs):
             tensor = None if name is None else out.tensors[name]

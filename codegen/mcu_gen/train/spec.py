@@ -16,7 +16,7 @@ from typing import Any
 from mcu_gen.errors import UsageError
 from mcu_gen.graph import DType
 
-LOSSES = ("softmax_cross_entropy", "mse")
+LOSSES = ("softmax_cross_entropy", "mse", "mae", "huber")
 OPTIMIZERS = ("sgd", "momentum", "adam")
 ROUNDINGS = ("master", "stochastic", "nearest")
 
@@ -44,6 +44,8 @@ class TrainSpec:
         loss_scale: factor of all gradients while they are stored in halves; 0 stands for a dynamic one.
         rounding: how weights of float16 training are kept: a float32 ``master``, or halves that updates round
             ``stochastic``-ally or to ``nearest``.
+        batch_norm: ``frozen``, or ``running``: factors and offsets of channels that a converter left of a batch
+            normalization become one whose statistics follow the stream.
         text: the request as the user wrote it.
     """
 
@@ -59,6 +61,7 @@ class TrainSpec:
     clip: float = 0.0
     loss_scale: float = 1.0
     rounding: str = "master"
+    batch_norm: str = "frozen"
     text: str = ""
 
     @property
@@ -117,6 +120,7 @@ _KEYS: dict[str, Callable[[str], Any]] = {
     "clip": _number(1e-6, 1e6),
     "loss_scale": _loss_scale,
     "rounding": _one_of(*ROUNDINGS),
+    "batch_norm": _one_of("frozen", "running"),
 }
 
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcu_gen.errors import UnsupportedModelError, UsageError
+from mcu_gen.errors import UnsupportedModelError
 from mcu_gen.graph import DType, Graph, Tensor, Training
+from mcu_gen.train.broadcasts import without_broadcasts
 from mcu_gen.train.builder import Builder
-from mcu_gen.train.gradients import backward, refusal
+from mcu_gen.train.gradients import backward, parameters, refusal
 from mcu_gen.train.half import halved
+from mcu_gen.train.prepare import prepared, transposed_convolutions
+from mcu_gen.train.running_norm import with_running_norms
+from mcu_gen.train.select import trained_constants
 from mcu_gen.train.spec import TrainSpec
 from mcu_gen.train.updates import updates_of
 
-#: Operators with weights (input 1) and bias (input 2).
-WEIGHTED = ("fully_connected", "conv2d", "depthwise_conv2d")
+#: Losses between the output and a target of its shape, and their operators.
+REGRESSION = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "huber": "huber"}
 
 #: The learning rate until one is set.
 RATE = 0.01
@@ -46,7 +50,10 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
         UnsupportedModelError: no gradient reaches a trained layer; lists every operator in the way.
         UsageError: a layer that is named does not exist or has no weights.
     """
+    graph = prepared(graph)
+    graph = with_running_norms(graph) if spec.batch_norm == "running" else graph
     trained = _trained(graph, spec)
+    graph = transposed_convolutions(graph)
     if spec.dtype is DType.FLOAT16:
         graph = halved(graph, trained)
     end = _end(graph, spec)
@@ -69,11 +76,11 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     skipped = updates.finish()
     out.inputs.append(found.label)
     out.outputs += [found.loss, skipped]
-    order = tuple(n for n in trained if n in updates.trained)
+    order = tuple(n for n in trained if n in updates.written)
     out.training = Training(
         found.first, found.label, found.loss, skipped, updates.rate, order, spec.mode, tuple(updates.state)
     )
-    return out.prune()
+    return without_broadcasts(out.prune())
 
 
 @dataclass(frozen=True)
@@ -114,25 +121,7 @@ def _end(graph: Graph, spec: TrainSpec) -> _End:
 
 def _trained(graph: Graph, spec: TrainSpec) -> list[str]:
     """Names of the constants that become variables, in the order of the layers."""
-    layers = [op for op in graph.ops if op.type in WEIGHTED]
-    names = {op.name: op for op in layers}
-    if spec.what == "layers":
-        unknown = [n for n in spec.layers if n not in names]
-        if unknown:
-            raise UsageError(
-                f"there is no layer with weights called {unknown[0]!r}", where="--train",
-                hints=[f"layers with weights: {', '.join(names)}"],
-            )  # fmt: skip
-        layers = [op for op in layers if op.name in spec.layers]
-    elif spec.what == "last":
-        if spec.count > len(layers):
-            raise UsageError(f"last:{spec.count} of {len(layers)} layers with weights", where="--train")
-        layers = layers[-spec.count :]
-    found: list[str] = []
-    for op in layers:
-        for name in op.inputs[2:3] if spec.what == "bias" else op.inputs[1:3]:
-            if name is not None and name not in found:
-                found.append(name)
+    found = trained_constants(graph, spec)
     if not found:
         raise UnsupportedModelError("the network has nothing that could be trained so", where=f"--train {spec.text}")
     shared = [n for n in found if len(graph.consumers(n)) > 1]
@@ -181,10 +170,11 @@ def _active(graph: Graph, trained: list[str], end: str) -> dict[str, frozenset[s
 def _with_variables(graph: Graph, trained: list[str], spec: TrainSpec) -> Graph:
     """Trained constants as variables; matrices and filters in halves unless a float32 master of them is wanted."""
     out = graph.copy()
+    large = {node.op.inputs[p.input] for node in graph.nodes() for p in parameters(node) if p.kind == "weight"}
     for name in trained:
         t = out.tensors[name]
         assert t.data is not None
-        halves = spec.dtype is DType.FLOAT16 and spec.rounding != "master" and len(t.shape) > 1
+        halves = spec.dtype is DType.FLOAT16 and spec.rounding != "master" and name in large
         dtype = DType.FLOAT16 if halves else t.dtype
         out.tensors[name] = t.replace(data=None, dtype=dtype, variable=True, initial=t.data.astype(dtype.numpy))
     return out
@@ -197,14 +187,14 @@ def _add_loss(b: Builder, end: _End) -> _Loss:
     y = b.tensor(end.tensor)
     label = graph.unique_name("label")
     names = ["loss", f"{y.name}.grad", "skipped"]
-    if end.loss == "mse":
+    if end.loss in REGRESSION:
         graph.add_tensor(Tensor(label, y.shape, DType.FLOAT32))
-        found = b.add("mean_squared_error", [y.name, label], names)
+        found = b.add(REGRESSION[end.loss], [y.name, label], names)
     else:
         if not y.shape or y.shape[-1] < 2:
             raise UnsupportedModelError(
                 f"cross-entropy takes two classes or more, the output has the shape {list(y.shape)}",
-                where=f"tensor {y.name}", hints=["use loss=mse"],
+                where=f"tensor {y.name}", hints=[f"use loss={' or '.join(REGRESSION)}"],
             )  # fmt: skip
         rows = y.elements // y.shape[-1]
         graph.add_tensor(Tensor(label, (rows,), DType.INT32))

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mcu_gen.graph import DType, Op, Tensor
+from mcu_gen.graph import DType, Op, Tensor, operator
+from mcu_gen.ops.gradient import Update
 from mcu_gen.train.builder import Builder
 from mcu_gen.train.half import legal_inputs
 from mcu_gen.train.spec import FIRST_LOSS_SCALE, TrainSpec
@@ -68,6 +69,11 @@ class Updates:
         scale = self.spec.loss_scale or FIRST_LOSS_SCALE
         pair = np.array([scale, 1 / scale], np.float32)
         return self._constant("loss_scale", pair) if self.spec.loss_scale else self._variable("loss_scale", pair)
+
+    @property
+    def written(self) -> list[str]:
+        """Variables of the network that the step changes."""
+        return self.trained
 
     def begin(self, gradient: str, skipped: str) -> str:
         """Before the backward pass: takes the gradient of the loss and whether it is valid; gives the one to use."""
@@ -131,12 +137,24 @@ class AccumulatedUpdates(Updates):
         super().__init__(builder, spec, rate)
         self.plus = self._constant("plus_one", np.ones(2, np.float32))
         self.sums: list[str] = []
+        #: variables whose updates do not wait for the end of a batch
+        self.direct: list[str] = []
 
     def add(self, op: str, inputs: list[str], variable: str, attrs: Mapping[str, Any]) -> None:
+        impl = operator(op)
+        if isinstance(impl, Update) and impl.direct:
+            super().add(op, inputs, variable, attrs)
+            self.trained.pop()
+            self.direct.append(variable)
+            return
         total = self._variable(f"{variable}.gradient", np.zeros(self.b.tensor(variable).shape, np.float32))
         self._update(op, [*inputs, total, self.plus], total, [], {**attrs, "rounding": "none"})
         self.trained[-1] = variable
         self.sums.append(total)
+
+    @property
+    def written(self) -> list[str]:
+        return [*self.trained, *self.direct]
 
     def finish(self) -> str:
         own = [self._variable(n, np.zeros(1, np.int32)) for n in ("batch.samples", "batch.dropped")]

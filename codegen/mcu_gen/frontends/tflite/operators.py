@@ -16,8 +16,8 @@ ARITY: dict[str, tuple[int, int]] = {
     ),
     **dict.fromkeys(("LOGISTIC", "TANH", "HARD_SWISH", "SOFTMAX", "QUANTIZE", "DEQUANTIZE"), (1, 1)),
     **dict.fromkeys(("MAXIMUM", "MINIMUM", "SUM", "PRELU", "SQUARED_DIFFERENCE"), (2, 2)),
-    **dict.fromkeys(("BATCH_MATMUL", "RESIZE_BILINEAR", "ARG_MAX", "ARG_MIN"), (2, 2)),
-    **dict.fromkeys(("ELU", "GELU", "RSQRT", "LOG_SOFTMAX", "L2_NORMALIZATION"), (1, 1)),
+    **dict.fromkeys(("BATCH_MATMUL", "BROADCAST_TO", "RESIZE_BILINEAR", "ARG_MAX", "ARG_MIN"), (2, 2)),
+    **dict.fromkeys(("ELU", "GELU", "RSQRT", "LOG_SOFTMAX", "L2_NORMALIZATION", "NEG", "SQUARE"), (1, 1)),
     "PADV2": (3, 3),
     "SVDF": (5, 5),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (20, 24),
@@ -35,7 +35,7 @@ ARITY: dict[str, tuple[int, int]] = {
 MOVERS = frozenset(
     (
         *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "PAD", "PADV2"),
-        *("RESIZE_NEAREST_NEIGHBOR", "SPLIT", "PACK", "UNPACK"),
+        *("RESIZE_NEAREST_NEIGHBOR", "SPLIT", "PACK", "UNPACK", "BROADCAST_TO"),
     )
 )
 
