@@ -105,12 +105,12 @@ def project_files(
 
 
 def hal_files(target: Target) -> dict[str, str]:
-    """The HAL of a board: ``hal.h`` beside the runtime's headers, everything else in ``hal/``.
+    """The HAL of a board: its public headers beside the runtime's, everything else in ``hal/``.
 
     ``uart/nrf52.c`` becomes ``hal/uart_nrf52.c``: in one folder the sources find their private headers.
     """
     hal = resource_dir("firmware") / "hal"
-    files = {f"{RUNTIME}/{name}": (hal / name).read_text("utf-8") for name in ("hal.h", "hal_section.h")}
+    files = {f"{RUNTIME}/{name}": (hal / name).read_text("utf-8") for name in ("hal.h", "hal_section.h", "mcu_flash.h")}
     files[f"{RUNTIME}/hal/hal_port.h"] = (hal / "hal_port.h").read_text("utf-8")
     for name in target.settings["hal"]["sources"]:
         source = hal / name
