@@ -226,13 +226,19 @@ def with_vector_length(target: Target, bits: int) -> Target:
 
 
 def run_program(
-    folder: Path, main: str, target: Target, sources: Sequence[Path] = (), options: Sequence[str] = ()
+    folder: Path,
+    main: str,
+    target: Target,
+    sources: Sequence[Path] = (),
+    options: Sequence[str] = (),
+    *,
+    learns: bool = False,
 ) -> str:
     """What the program ``main`` (C, with ``hal_putc``) writes on an emulated core.
 
-    ``sources`` are compiled with it; ``options`` are of the compiler.
+    ``sources`` are compiled with it; ``options`` are of the compiler; ``learns``: with the board's flash for weights.
     """
-    for name, text in project_files(target, net="test", origin=["A test of verbs."]).items():
+    for name, text in project_files(target, net="test", origin=["A test of verbs."], learns=learns).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
