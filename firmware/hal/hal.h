@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "mcu_flash.h"
+
 /* Clocks, UART and counter; called once before anything else. */
 void hal_init(void);
 
@@ -22,6 +24,10 @@ uint32_t hal_stack_reserved(void);
 
 /* Bulk memory of emulated runs (section .harness), or NULL/0 where the board has none. */
 uint8_t *hal_harness(uint32_t *bytes);
+
+/* Flash for weights that survive a power loss (mcu_store.h), or NULL where the board has none.  Only in firmware that
+ * learns: the linker keeps its program out of there. */
+const mcu_flash *hal_flash(void);
 
 /* Ends the program (emulator, host); on hardware it resets or halts. */
 void hal_exit(int code);

@@ -23,6 +23,9 @@ typedef enum {
     MCU_MSG_TRAIN_STEP = 0x0E,
     MCU_MSG_LEARNING_RATE = 0x0F,
     MCU_MSG_READ_WEIGHTS = 0x10,
+    MCU_MSG_SAVE_WEIGHTS = 0x20,
+    MCU_MSG_LOAD_WEIGHTS = 0x21,
+    MCU_MSG_FORGET_WEIGHTS = 0x22,
     MCU_MSG_EXIT = 0x0D,
     MCU_MSG_ERROR = 0x7F
 } mcu_message;
@@ -422,6 +425,42 @@ typedef struct {
 
 static inline void mcu_read_weights_answer_write(mcu_writer *w, const mcu_read_weights_answer *m) {
     mcu_put_bytes(w, m->data, m->data_count);
+}
+
+/* SAVE_WEIGHTS: Stores the trained weights in flash, where they survive a power loss; takes seconds on some boards. */
+typedef struct {
+    /* 0 = stored, else MCU_STORE_... of mcu_store.h */
+    int32_t status;
+    /* of the weights and what else a training goes on from */
+    uint32_t bytes;
+    /* bytes that the flash takes, 0 where there is none */
+    uint32_t room;
+} mcu_save_weights_answer;
+
+static inline void mcu_save_weights_answer_write(mcu_writer *w, const mcu_save_weights_answer *m) {
+    mcu_put_i32(w, m->status);
+    mcu_put_u32(w, m->bytes);
+    mcu_put_u32(w, m->room);
+}
+
+/* LOAD_WEIGHTS: Loads the stored weights, as it happens at every start. */
+typedef struct {
+    /* 0 = loaded, else MCU_STORE_...; -1 = nothing of this network is stored */
+    int32_t status;
+} mcu_load_weights_answer;
+
+static inline void mcu_load_weights_answer_write(mcu_writer *w, const mcu_load_weights_answer *m) {
+    mcu_put_i32(w, m->status);
+}
+
+/* FORGET_WEIGHTS: Forgets the stored weights; those in RAM stay as they are. */
+typedef struct {
+    /* 0 = nothing is stored any more, else MCU_STORE_... */
+    int32_t status;
+} mcu_forget_weights_answer;
+
+static inline void mcu_forget_weights_answer_write(mcu_writer *w, const mcu_forget_weights_answer *m) {
+    mcu_put_i32(w, m->status);
 }
 
 /* EXIT: Ends the program after the answer. */

@@ -2,23 +2,8 @@
 
 #include <string.h>
 
-/* The reflected polynomial 0xEDB88320, four bits at a time: 64 bytes of table instead of 1,024. */
-static const uint32_t crc_nibble[16] = {0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u,
-                                        0x4DB26158u, 0x5005713Cu, 0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu,
-                                        0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu};
-
 /* The CRC of any data followed by its own CRC. */
 #define CRC_RESIDUE 0x2144DF1Cu
-
-uint32_t mcu_crc32(uint32_t crc, const uint8_t *data, size_t bytes) {
-    crc = ~crc;
-    for (size_t i = 0; i < bytes; i++) {
-        crc ^= data[i];
-        crc = (crc >> 4) ^ crc_nibble[crc & 15u];
-        crc = (crc >> 4) ^ crc_nibble[crc & 15u];
-    }
-    return ~crc;
-}
 
 static void receiver_restart(mcu_receiver *r) {
     r->bytes = 0u;

@@ -6,15 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mcu_crc32.h"
+
 /* Longest request (header and fields) that fits; a build may set it. */
 #ifndef MCU_LINK_PAYLOAD
 #define MCU_LINK_PAYLOAD 1024u
 #endif
 
 #define MCU_CRC_BYTES 4u
-
-/* CRC-32 as in zlib, over pieces: start with 0. */
-uint32_t mcu_crc32(uint32_t crc, const uint8_t *data, size_t bytes);
 
 /* Receiving: feed byte by byte. */
 typedef enum {

@@ -29,6 +29,15 @@ typedef struct {
     int32_t zero_point;
 } mcu_tensor_info;
 
+/* Weights in flash; all give 0 or a negative code of mcu_store.h. */
+typedef struct {
+    int (*save)(void);
+    int (*load)(void);
+    int (*forget)(void);
+    uint32_t bytes;         /* of what is saved */
+    uint32_t (*room)(void); /* bytes that the flash takes; 0 where there is none */
+} mcu_model_store;
+
 typedef struct {
     const char *name;       /* C prefix of the network */
     const char *model_hash; /* SHA-256 of the model file, 64 hex digits */
@@ -52,6 +61,7 @@ typedef struct {
     void *(*weights)(unsigned index);
     const mcu_tensor_info *label_info, *weights_info;
     uint32_t num_weights;
+    const mcu_model_store *store;
     int (*guard_ok)(void); /* 1 while no guard byte has changed; NULL in builds without guard zones */
 } mcu_model;
 

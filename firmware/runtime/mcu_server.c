@@ -300,6 +300,36 @@ static void read_weights(const mcu_read_weights_request *q) {
     }
 }
 
+/* NULL, and the request is answered, where the network does not train. */
+static const mcu_model_store *weight_store(void) {
+    if (server.model->store == NULL) error(MCU_REASON_UNAVAILABLE, "this network was generated without training");
+    return server.model->store;
+}
+
+static void save_weights(void) {
+    const mcu_model_store *s = weight_store();
+    if (s == NULL) return;
+    const mcu_save_weights_answer answer = {s->save(), s->bytes, s->room()};
+    mcu_save_weights_answer_write(begin(), &answer);
+    end();
+}
+
+static void load_weights(void) {
+    const mcu_model_store *s = weight_store();
+    if (s == NULL) return;
+    const mcu_load_weights_answer answer = {s->load()};
+    mcu_load_weights_answer_write(begin(), &answer);
+    end();
+}
+
+static void forget_weights(void) {
+    const mcu_model_store *s = weight_store();
+    if (s == NULL) return;
+    const mcu_forget_weights_answer answer = {s->forget()};
+    mcu_forget_weights_answer_write(begin(), &answer);
+    end();
+}
+
 static void stats(void) {
     const mcu_model *m = server.model;
     check_guard();
@@ -499,6 +529,15 @@ static void dispatch(mcu_reader *r) {
     case MCU_MSG_READ_WEIGHTS:
         WITH_REQUEST(read_weights, read_weights);
         return;
+    case MCU_MSG_SAVE_WEIGHTS:
+        WITHOUT_REQUEST(save_weights);
+        return;
+    case MCU_MSG_LOAD_WEIGHTS:
+        WITHOUT_REQUEST(load_weights);
+        return;
+    case MCU_MSG_FORGET_WEIGHTS:
+        WITHOUT_REQUEST(forget_weights);
+        return;
     case MCU_MSG_EXIT:
         WITH_REQUEST(exit, leave);
         return;
@@ -538,6 +577,7 @@ int mcu_serve(const mcu_model *model) {
     mcu_receiver_init(&server.receiver);
     calibrate();
     model->reset();
+    if (model->store != NULL) (void)model->store->load(); /* where nothing is stored, the weights of the model stay */
     while (!server.exit_wanted) {
         const int c = hal_getc(0u);
         if (c < 0) continue;

@@ -104,6 +104,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("mcu_gen.emulators.qemu.instructions_per_tick", [5, 0], "instructions_per_tick"),
     ("mcu_gen.tick.kind", "minutes", "tick.kind"),
     ("mcu_gen.library", True, "mcu_gen.library"),
+    ("mcu_gen.regions.3.use", "ram", "no region with use 'store', but 'mcu_gen.hal.sources' has 1"),
+    ("mcu_gen.regions.2.use", "store", "there is one region with use 'store'"),
+    ("mcu_gen.regions.3.base", "0x00100000", "'store' overlap"),  # the middle of the flash
+    ("mcu_gen.hal.sources", ["armm/start.c"], "has 0 files of firmware/hal/flash"),
 ]
 
 

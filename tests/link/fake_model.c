@@ -1,9 +1,10 @@
 /* A network for tests of the wire: two inputs (int8[4], float32[2]), two outputs (int8[4], int32[1]), state, three
- * layers that report to the hook.  output 0 = input 0 + 1 (wrapping), output 1 = inferences since reset.  A training step adds rate * label to the
- * weights, and its loss is their sum before. */
+ * layers that report to the hook.  output 0 = input 0 + 1 (wrapping), output 1 = inferences since reset.  A training
+ * step adds rate * label to the weights, and its loss is their sum before. */
 #include <string.h>
 
 #include "mcu_model.h"
+#include "mcu_store.h"
 
 static int8_t x0[4], y0[4], hidden[4];
 static float x1[2];
@@ -77,6 +78,36 @@ static void *label(void) {
     return label_data;
 }
 
+/* A store that fails as the learning rate tells it. */
+static float kept[2];
+static int has_kept;
+
+static int save(void) {
+    if (rate == 9.0f) return MCU_STORE_SIZE;
+    memcpy(kept, weights_data, sizeof kept);
+    has_kept = 1;
+    return MCU_STORE_OK;
+}
+
+static int load(void) {
+    if (rate == 9.0f) return MCU_STORE_FLASH;
+    if (!has_kept) return MCU_STORE_EMPTY;
+    memcpy(weights_data, kept, sizeof kept);
+    return MCU_STORE_OK;
+}
+
+static int forget(void) {
+    if (rate == 9.0f) return MCU_STORE_VERIFY;
+    has_kept = 0;
+    return MCU_STORE_OK;
+}
+
+static uint32_t room(void) {
+    return 7u;
+}
+
+static const mcu_model_store store = {save, load, forget, 8u, room};
+
 static void *weights(unsigned index) {
     return index == 0 ? weights_data : NULL;
 }
@@ -113,6 +144,7 @@ const mcu_model mcu_gen_model = {
     .label_info = label_info,
     .weights_info = weights_info,
     .num_weights = 1,
+    .store = &store,
 #endif
     .guard_ok = guard_ok,
 };

@@ -216,7 +216,42 @@ def test_training_outside_is_refused(session: Session, name: str, fields: dict[s
     alive(session)
 
 
-@pytest.mark.parametrize(("name", "fields"), [("TRAIN_STEP", {"label": bytes(4)}), ("LEARNING_RATE", {"rate": 1.0})])
+def weight(session: Session) -> float:
+    (value,) = struct.unpack("<f", session.request("READ_WEIGHTS", tensor=0, offset=0, length=4)["data"])
+    return float(value)
+
+
+def test_weights_in_flash(session: Session) -> None:
+    session.request("RESET_STATE")
+    session.request("LEARNING_RATE", rate=0.25)
+    assert session.request("FORGET_WEIGHTS")["status"] == 0
+    assert session.request("LOAD_WEIGHTS")["status"] == -1
+    session.request("TRAIN_STEP", label=struct.pack("<i", 2))
+    assert dict(session.request("SAVE_WEIGHTS")) == {"status": 0, "bytes": 8, "room": 7}
+    session.request("RESET_STATE")
+    assert weight(session) == 0.5
+    assert session.request("LOAD_WEIGHTS")["status"] == 0
+    assert weight(session) == 1.0
+    assert session.request("FORGET_WEIGHTS")["status"] == 0
+    assert weight(session) == 1.0  # what the network computes with stays
+    assert session.request("LOAD_WEIGHTS")["status"] == -1
+
+
+@pytest.mark.parametrize(("name", "status"), [("SAVE_WEIGHTS", -3), ("LOAD_WEIGHTS", -4), ("FORGET_WEIGHTS", -5)])
+def test_a_flash_that_fails_is_reported(session: Session, name: str, status: int) -> None:
+    session.request("LEARNING_RATE", rate=9.0)
+    assert session.request(name)["status"] == status
+    session.request("LEARNING_RATE", rate=0.25)
+
+
+NEEDS_TRAINING = [
+    ("TRAIN_STEP", {"label": bytes(4)}),
+    ("LEARNING_RATE", {"rate": 1.0}),
+    *((name, {}) for name in ("SAVE_WEIGHTS", "LOAD_WEIGHTS", "FORGET_WEIGHTS")),
+]
+
+
+@pytest.mark.parametrize(("name", "fields"), NEEDS_TRAINING)
 def test_a_network_without_training_says_so(plain: Session, name: str, fields: dict[str, object]) -> None:
     with pytest.raises(DeviceRefusedError) as refusal:
         plain.request(name, **fields)

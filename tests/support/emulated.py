@@ -187,18 +187,20 @@ def _call(command: Sequence[str]) -> None:
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr[-3000:]}"
 
 
-def _link_and_run(folder: Path, objects: Sequence[Path], target: Target) -> subprocess.CompletedProcess[str]:
-    """Builds ``folder/main.c`` and the board's files, links them with ``objects``, runs the program."""
+def _link_and_run(
+    folder: Path, objects: Sequence[Path], target: Target, sources: Sequence[Path] = (), options: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Builds ``folder/main.c``, ``sources`` and the board's files, links them with ``objects``, runs the program."""
     flags = _flags()
     toolchain = flags.choose(target.settings)
     command = firmware_command(target)
     hal = folder / "lib" / "mcu_runtime"
-    includes = [f"-I{folder}", f"-I{hal}", f"-I{hal / 'hal'}"]
+    includes = [f"-I{folder}", f"-I{hal}", f"-I{hal / 'hal'}", *options]
     objects = list(objects)
-    for source in [folder / "main.c", *sorted((hal / "hal").glob("*.[cS]"))]:
+    for source in [folder / "main.c", *sources, *sorted((hal / "hal").glob("*.[cS]"))]:
         language = [] if source.suffix == ".c" else ["-x", "assembler-with-cpp"]
         flags_of = command if source.suffix == ".c" else [f for f in command if f not in flags.LANGUAGE]
-        objects.append(source.with_suffix(".o"))
+        objects.append(folder / f"{source.stem}.o")
         _call([*flags_of, *includes, *language, "-c", str(source), "-o", str(objects[-1])])
     (folder / "objects.txt").write_text("\n".join(map(str, objects)))
     elf = folder / "firmware.elf"
@@ -223,14 +225,25 @@ def with_vector_length(target: Target, bits: int) -> Target:
     return dataclasses.replace(target, emulators={**target.emulators, "qemu": qemu})
 
 
-def run_program(folder: Path, main: str, target: Target) -> str:
-    """What the program ``main`` (C, with ``hal_putc``) writes on an emulated core."""
-    for name, text in project_files(target, net="test", origin=["A test of verbs."]).items():
+def run_program(
+    folder: Path,
+    main: str,
+    target: Target,
+    sources: Sequence[Path] = (),
+    options: Sequence[str] = (),
+    *,
+    learns: bool = False,
+) -> str:
+    """What the program ``main`` (C, with ``hal_putc``) writes on an emulated core.
+
+    ``sources`` are compiled with it; ``options`` are of the compiler; ``learns``: with the board's flash for weights.
+    """
+    for name, text in project_files(target, net="test", origin=["A test of verbs."], learns=learns).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (folder / "main.c").write_text(main)
-    return _link_and_run(folder, [], target).stdout
+    return _link_and_run(folder, [], target, sources, options).stdout
 
 
 def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[str, str]:

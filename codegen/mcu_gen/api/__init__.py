@@ -12,7 +12,7 @@ from mcu_gen.api.building import build, flash
 from mcu_gen.api.devices import target_of
 from mcu_gen.api.inference import Inference, profile, run
 from mcu_gen.api.planning import PlanOptions, front_data, load, pareto, plan, plan_with, worth_trying
-from mcu_gen.api.projects import ProjectFile, generate, open_project, write
+from mcu_gen.api.projects import ProjectFile, generate, lost_weights, open_project, write
 from mcu_gen.api.samples import TensorSpec, dequantize, random_batch, read_arrays, read_batch, read_labels, write_arrays
 from mcu_gen.api.training import TrainingRun, train
 from mcu_gen.api.validation import Check, validate
@@ -34,6 +34,7 @@ __all__ = [
     "generate",
     "input_form",
     "load",
+    "lost_weights",
     "open_project",
     "pareto",
     "plan",

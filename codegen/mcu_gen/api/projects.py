@@ -12,7 +12,7 @@ from typing import Any
 
 from mcu_gen.api.planning import PlanOptions, plan_with
 from mcu_gen.api.samples import TensorSpec
-from mcu_gen.emit.network import Provenance
+from mcu_gen.emit.network import Provenance, saved_tensors
 from mcu_gen.emit.project import Project, ProjectOptions, write_project
 from mcu_gen.emit.tree import MARKER
 from mcu_gen.errors import UsageError
@@ -20,6 +20,9 @@ from mcu_gen.graph import Graph
 from mcu_gen.plan.types import Plan
 from mcu_gen.targets import Target
 from mcu_gen.version import __version__
+
+#: Bytes of a slot of the store that are not the image's, at most (``mcu_store.c``: nine words of 32 bytes, a header).
+STORE_OVERHEAD = 320
 
 
 def generate(
@@ -61,6 +64,21 @@ def _provenance(made: Plan, options: Mapping[str, str]) -> Provenance:
     """What generated files say about their origin."""
     text = " ".join([f"--board {made.target.name}", *(f"--{k} {v}".rstrip() for k, v in sorted(options.items()))])
     return Provenance(__version__, made.graph.sha256, text)
+
+
+def lost_weights(made: Plan) -> str:
+    """Why a firmware that learns cannot keep its weights over a power loss; "" where it can, or learns nothing."""
+    if made.graph.training is None:
+        return ""
+    store = made.target.region_or_none("store")
+    if store is None:
+        return f"{made.target.name} has no flash for weights: what it learns is lost with the power"
+    size, room = sum(t.bytes for t in saved_tensors(made.graph)), store.size // 2 - STORE_OVERHEAD
+    if size <= room:
+        return ""
+    return (
+        f"the trained weights have {size:,} B, the flash kept for them takes {room:,} B: they are lost with the power"
+    )
 
 
 @dataclass(frozen=True)

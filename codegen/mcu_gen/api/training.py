@@ -11,7 +11,7 @@ import numpy as np
 from mcu_gen.api.devices import open_device
 from mcu_gen.api.projects import ProjectFile, open_project
 from mcu_gen.api.samples import Data, TensorSpec, as_batch, split_samples, unbatch
-from mcu_gen.errors import UsageError
+from mcu_gen.errors import DeviceError, UsageError
 from mcu_gen.graph import DType
 from mcu_gen.run.device import Device
 
@@ -28,6 +28,7 @@ class TrainingRun:
         prequential: share of the samples of the run classified rightly by the weights before their own update.
         instructions_per_step: counted by an emulator; None where nothing counts instructions.
         weights: the trained tensors at the end, by name.
+        saved_bytes: what was stored in the device's flash at the end; None where that was not asked for.
         stack_used: the deepest stack so far, bytes.
     """
 
@@ -39,6 +40,7 @@ class TrainingRun:
     instructions_per_step: int | None
     weights: dict[str, np.ndarray]
     stack_used: int
+    saved_bytes: int | None = None
 
     @property
     def steps(self) -> int:
@@ -80,13 +82,15 @@ def train(
     rate: float,
     on: str = "host",
     shuffle: int | None = None,
+    start: str = "",
+    save: bool = False,
     progress: Callable[[int, int], None] = _no_progress,
 ) -> TrainingRun:
     """Trains a project that was generated with ``train`` on the device, one sample per step.
 
     The samples are taken in their order, again from the first when all were seen; the accuracy is that on all of them.
-    A board on a serial port goes on with the weights that it has; a host process or an emulator starts with those of
-    the model.
+    A board on a serial port goes on with the weights that it has: it starts with those in its flash.  A host process or
+    an emulator starts with those of the model.
 
     Args:
         folder: the project.
@@ -96,11 +100,14 @@ def train(
         rate: the learning rate.
         on: ``host``, ``qemu``, ``renode``, or a serial port.
         shuffle: seed of the order in which samples are taken, another one in every pass.
+        start: ``resume`` from the weights in the device's flash, which must be there; ``model``: from those of the
+            model, and forget what the flash holds; "" from what the device computes with.
+        save: store the weights in the device's flash at the end.
         progress: called with ``(done, total)`` steps.
 
     Raises:
         UsageError: the data do not fit the network, or the project does not train.
-        DeviceError: the device failed or passed its deadline.
+        DeviceError: the device failed or passed its deadline, or its flash holds no weights to resume from.
     """
     project = open_project(folder)
     labels = labels_of(project, y)
@@ -114,6 +121,7 @@ def train(
     losses: list[float] = []
     skipped = ticks = right = 0
     with open_device(project, on) as device:
+        _start(device, start)
         before = _accuracy(device, samples, classes)
         device.set_learning_rate(rate)
         for done, i in enumerate(_order(len(samples), steps, shuffle)):
@@ -127,6 +135,7 @@ def train(
         instructions = device.instructions(ticks)
         weights = device.read_weights(len(project.weights))
         after = _accuracy(device, samples, classes)
+        saved = device.save_weights() if save else None
         stack = device.stats().stack_used
     return TrainingRun(
         loss=losses,
@@ -137,7 +146,22 @@ def train(
         instructions_per_step=None if instructions is None else instructions // steps,
         weights={s.name: w for s, w in zip(project.weights, weights, strict=True)},
         stack_used=stack,
+        saved_bytes=saved,
     )
+
+
+def _start(device: Device, start: str) -> None:
+    """The weights that training starts with (see :func:`train`)."""
+    if start not in ("", "resume", "model"):
+        raise UsageError(f"{start!r} is no start", where="start", hints=["use resume, model, or nothing"])
+    if start == "model":
+        device.forget_weights()
+        device.reset_state()
+    elif start == "resume" and not device.load_weights():
+        raise DeviceError(
+            "no weights of this network are stored there", where=device.name,
+            hints=["train with --save first", "an emulator or a process on this machine forgets them when it ends"],
+        )  # fmt: skip
 
 
 def _order(samples: int, steps: int, shuffle: int | None) -> list[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +33,14 @@ class Image:
         arena_bytes: size of the arena symbol; 0 when there is none.
         functions: all functions with their sizes.
         pointers: words of initialised data (constants and variables) that are the address of a function.
+        tables: the same by the object that holds the word; words outside of every object are under "".
     """
 
     sections: dict[str, int]
     arena_bytes: int
     functions: tuple[Function, ...]
     pointers: frozenset[int]
+    tables: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def size(self, name: str) -> int:
         return self.sections.get(name, 0)
@@ -62,6 +66,7 @@ def read_image(path: Path, arena: str | None = None) -> Image:
 def _read(elf: Any, arena: str | None) -> Image:
     sections = {s.name: s["sh_size"] for s in elf.iter_sections() if s["sh_flags"] & 2}  # SHF_ALLOC
     functions: dict[int, Function] = {}
+    objects: list[tuple[int, int, str]] = []
     arena_bytes = 0
     table = elf.get_section_by_name(".symtab")
     for symbol in table.iter_symbols() if table is not None else ():
@@ -69,9 +74,12 @@ def _read(elf: Any, arena: str | None) -> Image:
         if kind == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF":
             address = symbol["st_value"] & ~1 if elf["e_machine"] == "EM_ARM" else symbol["st_value"]
             functions[address] = Function(symbol.name, address, symbol["st_size"])
-        elif kind == "STT_OBJECT" and (symbol.name == arena or (arena is None and symbol.name.endswith("_arena"))):
-            arena_bytes += symbol["st_size"]
-    pointers = set()
+        elif kind == "STT_OBJECT":
+            objects.append((symbol["st_value"], symbol["st_value"] + symbol["st_size"], symbol.name))
+            if symbol.name == arena or (arena is None and symbol.name.endswith("_arena")):
+                arena_bytes += symbol["st_size"]
+    objects.sort()
+    tables: dict[str, set[int]] = {}
     thumb = 1 if elf["e_machine"] == "EM_ARM" else 0
     for name in (".rodata", ".data"):
         section = elf.get_section_by_name(name)
@@ -79,8 +87,18 @@ def _read(elf: Any, arena: str | None) -> Image:
         for at in range(0, len(data) - 3, 4):
             word = int.from_bytes(data[at : at + 4], "little")
             if word & thumb == thumb and word - thumb in functions:
-                pointers.add(word - thumb)
-    return Image(sections, arena_bytes, tuple(functions.values()), frozenset(pointers))
+                holder = _object_at(objects, section["sh_addr"] + at)
+                tables.setdefault(holder, set()).add(word - thumb)
+    pointers = frozenset().union(*tables.values())
+    return Image(
+        sections, arena_bytes, tuple(functions.values()), pointers, {n: frozenset(t) for n, t in tables.items()}
+    )
+
+
+def _object_at(objects: list[tuple[int, int, str]], address: int) -> str:
+    """Name of the object that holds an address; "" where there is none."""
+    index = bisect.bisect_right(objects, address, key=lambda entry: entry[0]) - 1
+    return objects[index][2] if index >= 0 and address < objects[index][1] else ""
 
 
 def arena_in_map(path: Path, arena: str) -> int | None:

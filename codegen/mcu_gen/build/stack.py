@@ -3,7 +3,8 @@
 Frames come from the compiler (``-fstack-usage``), those of library functions from the instructions that move the stack
 pointer.  Direct calls come from the disassembly of the linked image, so inlining and removed code are taken as they
 are.  An indirect call can reach every function whose address is taken; such an edge is left out when it would close a
-cycle, because no function of the firmware calls itself through a pointer.  Direct recursion has no bound.
+cycle, because no function of the firmware calls itself through a pointer, and where a file of the runtime has nothing
+to do with the network's table.  Direct recursion has no bound.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ _WORD = re.compile(r"^0x([0-9a-f]+)")
 _JUMPS = re.compile(
     r"^(?:b|bl|blx|b\.n|b\.w|b[a-z]{2}(?:\.n|\.w)?|jal|j|tail|call|cbn?z|beqz?|bnez?|bltz?|bgez?|bltu|bgeu)$"
 )
+
+#: Files of the runtime that never call through the network's table: the wire calls the serial line, the store the flash
+#: and the pieces of what it keeps.
+_BESIDE_THE_NETWORK = ("mcu_wire.c", "mcu_store.c")
+#: The table that the generated glue fills for the server.
+_NETWORK_TABLES = re.compile(r"^(?:mcu_gen_model|\w+_store)$")
 
 
 @dataclass
@@ -62,6 +69,17 @@ def compiler_frames(folder: Path) -> dict[str, int | None]:
             unbounded = ("dynamic" in kind and "bounded" not in kind) or known is None or not size.isdigit()
             frames[name] = None if unbounded else max(int(size), known or 0)
     return frames
+
+
+def functions_of(folder: Path, files: Iterable[str]) -> set[str]:
+    """The functions that the ``.su`` files below ``folder`` place into source files of these names."""
+    found = set()
+    for path in sorted(folder.rglob("*.su")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            place = line.split("\t", 1)[0].split(":")
+            if place[0].rsplit("/", 1)[-1] in files:
+                found.add(place[-1])
+    return found
 
 
 def indirect_callers(folder: Path) -> set[str] | None:
@@ -105,11 +123,13 @@ def stack_bound(text: str, image: Image, folder: Path, root: str = "Reset_Handle
         edges[address] = set(code.calls)
         # Library code takes no callbacks here; for our own, GCC says exactly who calls through a pointer.
         code.indirect = own and (code.indirect if callers is None else plain in callers)
-    targets = (taken | image.pointers) & set(codes)
-    reachable = _reachability({a: edges[a] | (targets if codes[a].indirect else set()) for a in codes})
-    for address, code in codes.items():
-        if code.indirect:
-            edges[address] |= {t for t in targets if address not in reachable[t] and t != address}
+    others = frozenset().union(*(t for name, t in image.tables.items() if not _NETWORK_TABLES.match(name)))
+    every = (taken | image.pointers) & set(codes)
+    beside = functions_of(folder, _BESIDE_THE_NETWORK)
+    targets = {a: every & (taken | others) if names[a] in beside else every for a, c in codes.items() if c.indirect}
+    reachable = _reachability({a: edges[a] | targets.get(a, set()) for a in codes})
+    for address, reached in targets.items():
+        edges[address] |= {t for t in reached if address not in reachable[t] and t != address}
     start = next((a for a, name in names.items() if name == root), None)
     if start is None:
         return StackBound(None, (), f"there is no {root}")

@@ -51,7 +51,7 @@ def generate(
         graph = api.load(model)
         made = api.plan_with(graph, board, options)
     front = front_of(out, graph, board, options) if pareto else None
-    for warning in graph.warnings:
+    for warning in [*graph.warnings, *filter(None, [api.lost_weights(made)])]:
         out.warn(warning)
     with out.phase("writing the project"):
         project = api.write(made, output, options=options, name=name)

@@ -59,14 +59,24 @@ def train(
     shuffle: Annotated[
         int | None, typer.Option("--shuffle", metavar="SEED", help="Take the samples in a random order.")
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the weights in the device's flash.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start from the model's weights; forget those in the device's flash.")
+    ] = False,
+    save: Annotated[bool, typer.Option("--save", help="Store the weights in the device's flash at the end.")] = False,
     weights: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="W.npz", help="Write the trained weights.")
     ] = None,
 ) -> tuple[dict[str, Any], Render]:
     """On-device learning: runs training steps on the target and tells loss and accuracy."""
+    if resume and fresh:
+        raise UsageError("they exclude each other", where="--resume with --fresh")
+    start = "resume" if resume else "model" if fresh else ""
     x, y = read_data(data)
     with out.progress(f"training on {on}") as advance:
-        run = api.train(project, x, y, steps=steps, rate=rate, on=on, shuffle=shuffle, progress=advance)
+        run = api.train(
+            project, x, y, steps=steps, rate=rate, on=on, shuffle=shuffle, start=start, save=save, progress=advance
+        )
     if weights is not None:
         api.write_arrays(weights, run.weights)
     found: dict[str, Any] = {
@@ -81,6 +91,8 @@ def train(
         "instructions_per_step": run.instructions_per_step,
         "stack_used": run.stack_used,
         "weights": None if weights is None else str(weights),
+        "start": start or None,
+        "saved_bytes": run.saved_bytes,
     }
 
     def render() -> None:
@@ -97,6 +109,9 @@ def train(
             rows.append(("instructions", f"{run.instructions_per_step:,} per step, simulated"))
         if run.skipped:
             rows.append(("left out", f"{run.skipped:,} updates that were not finite"))
+        if run.saved_bytes is not None:
+            lost = f"; {escape(on)} forgets them when it ends" if on in ("host", "qemu", "renode") else ""
+            rows.append(("saved", f"{run.saved_bytes:,} bytes in the device's flash{lost}"))
         if weights is not None:
             rows.append(("weights", f"[bold]{escape(str(weights))}[/bold]"))
         out.out.print(facts(rows))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Any
 from mcu_gen.emit.constants import ConstantPool, c_float
 from mcu_gen.emit.environment import render, render_block
 from mcu_gen.emit.segment import SegmentWriter
-from mcu_gen.graph import DType, Tensor
+from mcu_gen.graph import DType, Graph, Tensor
 from mcu_gen.kernels import Array, CFloat, In, InputList, Kernel, Out, OutputList, Scratch, Value
 from mcu_gen.plan.types import Plan, Step
 from mcu_gen.resources import resource_dir
@@ -68,6 +70,24 @@ def _comment(text: str) -> str:
 def _string(text: str) -> str:
     """``text`` as the inside of a C string literal."""
     return "".join(c if " " <= c <= "~" and c not in '"\\?' else "_" for c in text)
+
+
+def saved_tensors(graph: Graph) -> list[Tensor]:
+    """What a training goes on from: the variables that its steps write, in the order of the graph."""
+    written = {name for op in graph.ops for name in op.outputs}
+    return [t for t in graph.variables() if t.name in written]
+
+
+def saved_identity(graph: Graph, origin: Provenance) -> bytes:
+    """16 bytes that differ where saved weights of one network are none of another.
+
+    They come from the model, what of it is trained, and the state that training keeps.
+    """
+    assert graph.training is not None
+    loss = next(op.type for op in graph.ops if graph.training.loss in op.outputs)
+    saved = [(t.name, t.dtype.value, list(t.shape)) for t in saved_tensors(graph)]
+    text = json.dumps([origin.model_sha256, loss, list(graph.training.trained), saved])
+    return hashlib.sha256(text.encode()).digest()[:16]
 
 
 class _NetworkWriter:
@@ -196,13 +216,17 @@ class _NetworkWriter:
             )  # fmt: skip
         return found
 
-    def training(self) -> dict[str, Any] | None:
+    def training(self, origin: Provenance) -> dict[str, Any] | None:
         """The training step of the network: its first step and its tensors; None where there is none."""
         found = self.plan.graph.training
         if found is None:
             return None
         tensors = self.plan.graph.tensors
+        saved = saved_tensors(self.plan.graph)
         return {
+            "saved": [self.io(t, const=False) for t in saved],
+            "saved_bytes": sum(t.bytes for t in saved),
+            "identity": ", ".join(f"0x{byte:02x}u" for byte in saved_identity(self.plan.graph, origin)),
             "first": self.plan.inference_steps,
             "label": self.io(tensors[found.label], const=False),
             "loss": self.location(tensors[found.loss], const=True),
@@ -240,7 +264,7 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
     io = {
         "inputs": [writer.io(graph.tensors[n], const=False) for n in graph.inference_inputs],
         "outputs": [writer.io(graph.tensors[n], const=True) for n in graph.inference_outputs],
-        "training": writer.training(),
+        "training": writer.training(origin),
     }
     files: dict[str, str] = {}
     files[f"include/{net}.h"] = render(
@@ -304,6 +328,6 @@ def model_glue(plan: Plan, net: str, provenance: Provenance) -> str:
             "streamed": bool(writer.streamed),
             "inputs": [writer.io(plan.graph.tensors[n], const=False) for n in plan.graph.inference_inputs],
             "outputs": [writer.io(plan.graph.tensors[n], const=True) for n in plan.graph.inference_outputs],
-            "training": writer.training(),
+            "training": writer.training(provenance),
         },
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.emit.environment import render
-from mcu_gen.emit.network import Provenance, c_identifier, model_glue, network_files
+from mcu_gen.emit.network import Provenance, c_identifier, model_glue, network_files, saved_tensors
 from mcu_gen.emit.tree import MARKER, check_destination, write_tree
 from mcu_gen.graph import DType, Executor, Graph, operator
 from mcu_gen.plan.describe import plan_data
@@ -147,6 +147,7 @@ def project_files(plan: Plan, provenance: Provenance, options: ProjectOptions) -
             stack_bytes=plan.stack_bytes,
             max_ram=plan.max_ram,
             arena_bytes=plan.arena_bytes,
+            learns=plan.graph.training is not None,
             test_inputs=[x[n] for n in plan.graph.inference_inputs],
             test_outputs=[y[n] for n in plan.graph.inference_outputs],
         )
@@ -167,7 +168,8 @@ def training_data(graph: Graph) -> dict[str, Any] | None:
         return None
     loss = next(op.type for op in graph.ops if t.loss in op.outputs)
     weights = [_tensor_data(graph, n) for n in t.trained]
-    return {"loss": loss, "label": _tensor_data(graph, t.label), "weights": weights}
+    saved = sum(s.bytes for s in saved_tensors(graph))
+    return {"loss": loss, "label": _tensor_data(graph, t.label), "weights": weights, "saved_bytes": saved}
 
 
 def project_json(plan: Plan, provenance: Provenance, options: ProjectOptions, net: str) -> str:

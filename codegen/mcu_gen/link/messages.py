@@ -236,6 +236,34 @@ MESSAGES = (
         True,
         "A piece of a trained tensor.",
     ),
+    Message(
+        "SAVE_WEIGHTS",
+        0x20,
+        (),
+        (
+            Field("status", "i32", "0 = stored, else MCU_STORE_... of mcu_store.h"),
+            Field("bytes", "u32", "of the weights and what else a training goes on from"),
+            Field("room", "u32", "bytes that the flash takes, 0 where there is none"),
+        ),
+        False,
+        "Stores the trained weights in flash, where they survive a power loss; takes seconds on some boards.",
+    ),
+    Message(
+        "LOAD_WEIGHTS",
+        0x21,
+        (),
+        (Field("status", "i32", "0 = loaded, else MCU_STORE_...; -1 = nothing of this network is stored"),),
+        True,
+        "Loads the stored weights, as it happens at every start.",
+    ),
+    Message(
+        "FORGET_WEIGHTS",
+        0x22,
+        (),
+        (Field("status", "i32", "0 = nothing is stored any more, else MCU_STORE_..."),),
+        False,
+        "Forgets the stored weights; those in RAM stay as they are.",
+    ),
     Message("EXIT", 0x0D, (Field("status", "u8"),), (), False, "Ends the program after the answer."),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,17 @@ class TrainStep:
     ticks: int
 
 
+class StoreStatus(enum.IntEnum):
+    """What became of weights in flash (``mcu_store.h``)."""
+
+    OK = 0
+    EMPTY = -1
+    ABSENT = -2
+    SIZE = -3
+    FLASH = -4
+    VERIFY = -5
+
+
 class SharedBulk(Protocol):
     """Bulk memory of an emulated board that this process reaches without the serial line."""
 
@@ -96,6 +108,7 @@ class Limits:
         start: from opening until HELLO.
         request: a request without much data.
         inference: one inference.
+        store: weights written to flash, which some boards erase in units that take seconds.
         bytes_per_s: the slowest that the line may be; longer transfers get more time.
         read_bytes: how much is asked for in one READ; a damaged answer is repeated whole.
     """
@@ -103,6 +116,7 @@ class Limits:
     start: float = 20.0
     request: float = 10.0
     inference: float = 300.0
+    store: float = 120.0
     bytes_per_s: float = 2000.0
     read_bytes: int = 1 << 16
 
@@ -262,6 +276,29 @@ class Device:
         """The first ``count`` trained tensors of a network that trains itself, in the order of the layers."""
         return [self._read("READ_WEIGHTS", i, info) for i, info in enumerate(self._tensor_infos(3, count))]
 
+    def save_weights(self) -> int:
+        """Stores the trained weights in flash, where they survive a power loss; returns how many bytes these are.
+
+        Raises:
+            DeviceError: the board has no flash for them, they do not fit, or the flash failed.
+        """
+        answer = self._session.request("SAVE_WEIGHTS", deadline_s=self._limits.store)
+        self._check_store(answer["status"], "saved", f"{answer['bytes']:,} bytes, there is room for {answer['room']:,}")
+        return int(answer["bytes"])
+
+    def load_weights(self) -> bool:
+        """Loads the weights that were stored last, as the device does when it starts; False where there are none."""
+        status = self._session.request("LOAD_WEIGHTS", deadline_s=self._limits.store)["status"]
+        if status == StoreStatus.EMPTY:
+            return False
+        self._check_store(status, "loaded", "they are longer than the flash for them")
+        return True
+
+    def forget_weights(self) -> None:
+        """Forgets the stored weights; those that the network computes with stay as they are."""
+        status = self._session.request("FORGET_WEIGHTS", deadline_s=self._limits.store)["status"]
+        self._check_store(status, "forgotten", "they are longer than the flash for them")
+
     def read_outputs(self) -> list[np.ndarray]:
         """The outputs of the last inference or training step."""
         return [self._read("READ_OUTPUT", i, info) for i, info in enumerate(self.outputs)]
@@ -411,6 +448,18 @@ class Device:
     def _array(self, data: bytes, info: TensorInfo) -> np.ndarray:
         little = np.frombuffer(data, info.dtype.newbyteorder("<"))
         return little.astype(info.dtype).reshape(info.shape)
+
+    def _check_store(self, status: int, what: str, size: str) -> None:
+        if status != StoreStatus.OK:
+            known = StoreStatus(status) if status in set(StoreStatus) else None
+            reasons = {
+                StoreStatus.ABSENT: "this board has no flash for them",
+                StoreStatus.SIZE: size,
+                StoreStatus.FLASH: "the flash reported an error",
+                StoreStatus.VERIFY: "the flash did not keep what was written",
+            }
+            text = f"status {status}" if known is None else reasons.get(known, f"status {status}")
+            raise DeviceError(f"the weights were not {what}: {text}", where=self.name)
 
     def _check_status(self, answer: Mapping[str, Any]) -> None:
         if answer["status"] != 0:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mcu_gen.errors import UsageError
 from mcu_gen.resources import resource_dir
-from mcu_gen.targets.target import FEATURES, FP16_MODES, REGION_USES, Region, Target
+from mcu_gen.targets.target import FEATURES, FLASH_DRIVERS, FP16_MODES, REGION_USES, Region, Target
 
 _MAX_ADDRESS = 1 << 32
 
@@ -125,6 +125,7 @@ def check_manifest(manifest: object) -> list[str]:
     problems += _check_abilities(section)
     problems += _check_regions(section.get("regions"))
     problems += _check_hal(section.get("hal"))
+    problems += _check_store(section)
     problems += _check_toolchains(section.get("toolchains"))
     problems += _check_emulators(section.get("emulators"))
     if not isinstance(section.get("tick"), dict) or section["tick"].get("kind") not in ("instructions", "cycles", "ns"):
@@ -157,6 +158,7 @@ def _check_regions(regions: object) -> list[str]:
         return ["'mcu_gen.regions' must be a list of objects"]
     problems = []
     spans: list[tuple[int, int, str]] = []
+    stores: list[tuple[int, int, str]] = []
     for index, region in enumerate(regions):
         where = f"region {region.get('name', index)!r}"
         base, size = address(region.get("base")), address(region.get("size"))
@@ -167,8 +169,13 @@ def _check_regions(regions: object) -> list[str]:
         if base is None or size is None or base < 0 or size <= 0 or base + size > _MAX_ADDRESS:
             problems.append(f"{where}: 'base' and 'size' must describe a range inside the 32-bit address space")
         else:
-            spans.append((base, base + size, where))
-    spans.sort()
+            (stores if region.get("use") == "store" else spans).append((base, base + size, where))
+    flash = next((address(r.get("base")) for r in regions if r.get("use") == "flash"), None)
+    for start, end, _ in stores[:1]:  # the end of the flash may be kept for the store
+        spans = [(a, start if a == flash and a < start and b == end else b, where) for a, b, where in spans]
+    if len(stores) > 1:
+        problems.append(f"{' and '.join(where for *_, where in stores)}: there is one region with use 'store'")
+    spans = sorted([*spans, *stores])
     for (_, end, one), (start, _, other) in itertools.pairwise(spans):
         if start < end:
             problems.append(f"{one} and {other} overlap")
@@ -184,6 +191,19 @@ def _check_hal(hal: object) -> list[str]:
     folder = resource_dir("firmware") / "hal"
     missing = [name for name in hal["sources"] if ".." in name or not (folder / name).is_file()]
     return [f"'mcu_gen.hal.sources': there is no firmware/hal/{name}" for name in missing]
+
+
+def _check_store(section: Mapping[str, Any]) -> list[str]:
+    """A region with use ``store`` and a driver that writes it come together."""
+    regions, hal = section.get("regions"), section.get("hal")
+    if not isinstance(regions, list) or not isinstance(hal, dict) or not _strings(hal.get("sources")):
+        return []  # said elsewhere
+    region = any(isinstance(r, dict) and r.get("use") == "store" for r in regions)
+    drivers = [name for name in hal["sources"] if name.startswith(FLASH_DRIVERS)]
+    if len(drivers) != int(region):
+        has = "a region with use 'store'" if region else "no region with use 'store'"
+        return [f"the board has {has}, but 'mcu_gen.hal.sources' has {len(drivers)} files of firmware/hal/flash"]
+    return []
 
 
 def _check_toolchains(toolchains: object) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from mcu_gen.errors import UsageError
 from mcu_gen.resources import resource_dir
-from mcu_gen.targets.target import Target
+from mcu_gen.targets.target import FLASH_DRIVERS, Region, Target
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
@@ -36,6 +36,7 @@ def project_files(
     stack_bytes: int | None = None,
     max_ram: int | None = None,
     arena_bytes: int = 0,
+    learns: bool = False,
     test_inputs: Sequence[np.ndarray] = (),
     test_outputs: Sequence[np.ndarray] = (),
     test_timeout: int = 120,
@@ -52,6 +53,8 @@ def project_files(
         stack_bytes: reserved stack, a multiple of 16; the board's when None.
         max_ram: length of the RAM region in bytes; the board's when None.
         arena_bytes: size of the arena, for the comment in the linker script.
+        learns: whether the firmware may keep weights in the board's region for them: it then has the driver of the
+            flash, and the linker keeps the program out of that region.
         test_inputs: one sample for ``pio test``, one array per graph input; no test is written without.
         test_outputs: the reference's outputs for it.  Integer outputs must be equal, float32 outputs must agree to
             1e-4 of their largest magnitude.
@@ -67,7 +70,8 @@ def project_files(
         "title": target.title,
         "net": net,
         "origin": list(origin),
-        "flash": target.region("flash"),
+        "flash": _program_flash(target, learns),
+        "store": target.region_or_none("store") if learns else None,
         "ram": target.region("ram"),
         "ram_length": length,
         "harness": target.region_or_none("harness"),
@@ -97,22 +101,25 @@ def project_files(
         if path.suffix in (".py", ".json"):
             name = path.relative_to(templates / "platform").as_posix()
             files[f"platform/{name}"] = path.read_text("utf-8")
-    files |= hal_files(target)
+    files |= hal_files(target, learns=learns)
     if test_inputs:
         files["test/test_custom_runner.py"] = (templates / "test" / "test_custom_runner.py").read_text("utf-8")
         files["test/test_smoke/test_main.c"] = _render("test/test_smoke/test_main.c.j2", variables)
     return files
 
 
-def hal_files(target: Target) -> dict[str, str]:
-    """The HAL of a board: ``hal.h`` beside the runtime's headers, everything else in ``hal/``.
+def hal_files(target: Target, *, learns: bool = False) -> dict[str, str]:
+    """The HAL of a board: its public headers beside the runtime's, everything else in ``hal/``.
 
     ``uart/nrf52.c`` becomes ``hal/uart_nrf52.c``: in one folder the sources find their private headers.
     """
     hal = resource_dir("firmware") / "hal"
-    files = {f"{RUNTIME}/{name}": (hal / name).read_text("utf-8") for name in ("hal.h", "hal_section.h")}
+    files = {f"{RUNTIME}/{name}": (hal / name).read_text("utf-8") for name in ("hal.h", "hal_section.h", "mcu_flash.h")}
     files[f"{RUNTIME}/hal/hal_port.h"] = (hal / "hal_port.h").read_text("utf-8")
-    for name in target.settings["hal"]["sources"]:
+    sources = [n for n in target.settings["hal"]["sources"] if learns or not n.startswith(FLASH_DRIVERS)]
+    if learns and target.region_or_none("store") is None:
+        sources.append(f"{FLASH_DRIVERS}none.c")
+    for name in sources:
         source = hal / name
         files[f"{RUNTIME}/hal/{name.replace('/', '_')}"] = source.read_text("utf-8")
         _private_headers(source, files)
@@ -125,6 +132,14 @@ def _private_headers(source: Path, files: dict[str, str]) -> None:
         if header.is_file() and f"{RUNTIME}/hal/{name}" not in files:
             files[f"{RUNTIME}/hal/{name}"] = header.read_text("utf-8")
             _private_headers(header, files)
+
+
+def _program_flash(target: Target, learns: bool) -> Region:
+    """The flash without what a firmware that learns keeps for its weights."""
+    flash, store = target.region("flash"), target.region_or_none("store")
+    if not learns or store is None or not flash.base < store.base < flash.base + flash.size:
+        return flash
+    return Region(flash.name, flash.base, store.base - flash.base, flash.use)
 
 
 def _ram_layout(target: Target, stack_bytes: int | None, max_ram: int | None) -> tuple[int, int]:

@@ -9,12 +9,19 @@ from typing import Any
 #: Every feature that a manifest may name (meanings: see :class:`Target`).
 FEATURES = ("dsp", "mve", "mve_fp", "rvv", "zfh", "fma", "fp16_storage", "fp16_native", "xfvec")
 FP16_MODES = ("storage", "scalar", "simd", "software")
-REGION_USES = ("flash", "ram", "harness")
+REGION_USES = ("flash", "ram", "harness", "store")
+
+#: Where drivers of flash memory are, in ``firmware/hal``.
+FLASH_DRIVERS = "flash/"
 
 
 @dataclass(frozen=True)
 class Region:
-    """A contiguous range of memory.  ``use`` is ``flash``, ``ram`` or ``harness`` (bulk data of emulated runs)."""
+    """A contiguous range of memory.
+
+    ``use`` is ``flash``, ``ram``, ``harness`` (bulk data of emulated runs) or ``store`` (weights that survive a power
+    loss; it may be the end of the flash, which a firmware that learns leaves free).
+    """
 
     name: str
     base: int

@@ -9,6 +9,7 @@ extern uint32_t __data_load[], __data_start[], __data_end[], __bss_start[], __bs
 int main(void);
 void Reset_Handler(void);
 void Fault_Handler(void);
+void NMI_Handler(void);
 int *__errno(void);
 extern const signed char __fdlib_version;
 
@@ -53,7 +54,7 @@ typedef void (*vector)(void);
 __attribute__((section(".vectors"), used)) const vector hal_vectors[16] = {
     (vector)(uintptr_t)__stack_top, /* initial stack pointer */
     Reset_Handler,
-    Fault_Handler, /* NMI */
+    NMI_Handler,
     Fault_Handler, /* HardFault */
     Fault_Handler, /* MemManage */
     Fault_Handler, /* BusFault */
@@ -100,3 +101,6 @@ __attribute__((naked)) void Fault_Handler(void) {
                      "b hal_fault_frame\n"
                      ".ltorg\n");
 }
+
+/* A fault, too, unless a driver of the flash expects it. */
+__attribute__((weak, alias("Fault_Handler"))) void NMI_Handler(void);

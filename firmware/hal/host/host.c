@@ -1,9 +1,13 @@
 /* The host as a board: the serial line is standard input and output (sent when the program waits for input
- * or ends), a tick is a nanosecond. */
+ * or ends), a tick is a nanosecond, flash is memory: of this process, or of the file that the environment variable
+ * MCU_GEN_HOST_FLASH names, so that it outlives the process. */
 #define _POSIX_C_SOURCE 200809L
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,6 +84,56 @@ uint8_t *hal_harness(uint32_t *bytes) {
     *bytes = 0;
     return (uint8_t *)0;
 #endif
+}
+
+#define FLASH_WORD  8u
+#define FLASH_UNIT  4096u
+#define FLASH_UNITS 1024u /* of a slot */
+#define FLASH_BYTES (2u * FLASH_UNITS * FLASH_UNIT)
+
+static unsigned char *flash_memory; /* NULL until it is asked for */
+
+static int flash_read(const mcu_flash *flash, uint32_t address, void *data, uint32_t bytes) {
+    (void)flash;
+    memcpy(data, flash_memory + address, bytes);
+    return 0;
+}
+
+static int flash_program(const mcu_flash *flash, uint32_t address, const void *word) {
+    (void)flash;
+    for (uint32_t i = 0; i < FLASH_WORD; i++) {
+        if (flash_memory[address + i] != 0xFFu) {
+            return -1; /* once between two erases */
+        }
+    }
+    memcpy(flash_memory + address, word, FLASH_WORD);
+    return 0;
+}
+
+static int flash_erase(const mcu_flash *flash, uint32_t address) {
+    (void)flash;
+    memset(flash_memory + address, 0xFF, FLASH_UNIT);
+    return 0;
+}
+
+static unsigned char *flash_file(const char *name) {
+    const int file = open(name, O_RDWR | O_CREAT, 0666);
+    if (file < 0 || ftruncate(file, FLASH_BYTES) != 0) {
+        return NULL;
+    }
+    unsigned char *const memory = mmap(NULL, FLASH_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+const mcu_flash *hal_flash(void) {
+    static unsigned char own[FLASH_BYTES];
+    static const mcu_flash flash = {0u, FLASH_UNIT, FLASH_WORD, FLASH_UNITS, flash_read, flash_program, flash_erase};
+    const char *const name = getenv("MCU_GEN_HOST_FLASH");
+    if (flash_memory == NULL) {
+        flash_memory = name == NULL || name[0] == '\0' ? own : flash_file(name);
+    }
+    return flash_memory == NULL ? NULL : &flash;
 }
 
 void hal_exit(int code) {
