@@ -192,6 +192,8 @@ class Training:
     rate: str
     #: variables that the updates write, in the order of the layers
     trained: tuple[str, ...]
+    #: what the user of the network should know, a sentence each
+    notes: tuple[str, ...] = ()
 
 
 class Graph:

@@ -1,4 +1,4 @@
-"""From a float32 network to one that trains itself: forward pass, loss, backward pass and updates in one graph.
+"""From a network to one that trains itself: forward pass, loss, backward pass and updates in one graph.
 
 Reverse-mode differentiation (Linnainmaa 1970) over the operators that lie between a trained weight and the loss.
 Weights that are trained become variables; gradients that nobody needs are never built, and what is saved of the
@@ -15,6 +15,7 @@ from mcu_gen.errors import UnsupportedModelError, UsageError
 from mcu_gen.graph import DType, Graph, Tensor, Training
 from mcu_gen.train.builder import Builder
 from mcu_gen.train.gradients import backward, refusal
+from mcu_gen.train.seam import dequantized_again, float_suffix, is_quantized
 from mcu_gen.train.spec import TrainSpec
 
 #: Operators with weights (input 1) and bias (input 2).
@@ -38,7 +39,8 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     """``graph`` with a training step behind its inference (see :class:`mcu_gen.graph.Training`).
 
     Args:
-        graph: float32, after the passes, with one output and no variables of its own.
+        graph: float32 or of integers, after the passes, with one output and no variables of its own; of integers, what
+            depends on a trained weight becomes float32, the output included (see :mod:`mcu_gen.train.seam`).
         spec: what is trained.
         rate: the learning rate after a reset.
 
@@ -46,8 +48,9 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
         UnsupportedModelError: no gradient reaches a trained layer; lists every operator in the way.
         UsageError: a layer that is named does not exist or has no weights.
     """
-    end = _end(graph, spec)
     trained = _trained(graph, spec)
+    graph, notes = float_suffix(graph, trained)
+    end = _end(graph, spec)
     active = _active(graph, trained, end.tensor)
     b = Builder(_with_variables(graph, trained))
     out = b.graph
@@ -67,8 +70,8 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     out.inputs.append(label)
     out.outputs += [loss, b.skipped]
     order = [n for n in trained if n in b.updated]
-    out.training = Training(first, label, loss, b.skipped, b.rate, tuple(order))
-    return out.prune()
+    out.training = Training(first, label, loss, b.skipped, b.rate, tuple(order), notes)
+    return dequantized_again(out).prune()
 
 
 def _end(graph: Graph, spec: TrainSpec) -> _End:
@@ -82,7 +85,9 @@ def _end(graph: Graph, spec: TrainSpec) -> _End:
     reasons += [f"tensor {t.name} is a variable of the network" for t in graph.variables()]
     if reasons:
         raise UnsupportedModelError(
-            "the network cannot be trained", reasons=reasons, hints=["training takes the float32 model"]
+            "the network cannot be trained",
+            reasons=reasons,
+            hints=["training takes a network with one output of real numbers, or of codes of them, and no state"],
         )
     output = graph.outputs[0]
     last = graph.producer(output)
@@ -120,14 +125,17 @@ def _trained(graph: Graph, spec: TrainSpec) -> list[str]:
     if not found:
         raise UnsupportedModelError("the network has nothing that could be trained so", where=f"--train {spec.text}")
     shared = [n for n in found if len(graph.consumers(n)) > 1]
-    wrong = [n for n in found if graph.tensors[n].dtype is not DType.FLOAT32 or graph.tensors[n].data is None]
+    wrong = [n for n in found if not _holds_numbers(graph.tensors[n])]
     reasons = [f"{n} is used by several layers" for n in shared]
-    reasons += [f"{n} is {graph.tensors[n].dtype.value}, not a float32 constant" for n in wrong]
+    reasons += [f"{n} is {graph.tensors[n].dtype.value}, neither a float32 nor a quantized constant" for n in wrong]
     if reasons:
-        raise UnsupportedModelError(
-            "these weights cannot be trained", reasons=reasons, hints=["training takes the float32 model"]
-        )
+        raise UnsupportedModelError("these weights cannot be trained", reasons=reasons)
     return found
+
+
+def _holds_numbers(t: Tensor) -> bool:
+    """Whether a tensor is a constant of real numbers, or of codes of them (a bias has the scales of its layer)."""
+    return t.data is not None and (t.dtype is DType.FLOAT32 or is_quantized(t) or t.dtype in (DType.INT32, DType.INT64))
 
 
 def _active(graph: Graph, trained: list[str], end: str) -> dict[str, frozenset[str]]:
