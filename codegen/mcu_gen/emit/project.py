@@ -62,7 +62,9 @@ def computed_macs(plan: Plan, step: Step) -> int:
     tile = segment.tensors[step.node.y.name]
     rows = sum(hi - lo for lo, hi in map(tile.fresh, range(segment.n_y)))
     columns = sum(hi - lo for lo, hi in tile.x)
-    return macs * rows * columns // (step.node.y.shape[1] * step.node.y.shape[2])
+    tiling = step.kernel.tiling(step.node, plan.target)
+    cut = step.node.x if tiling is not None and tiling.kind == "reduce" else step.node.y
+    return macs * rows * columns // (cut.shape[1] * cut.shape[2])
 
 
 def phase(plan: Plan, step: Step) -> str:
