@@ -375,7 +375,7 @@ static inline int mcu_train_step_request_read(mcu_reader *r, mcu_train_step_requ
 }
 
 typedef struct {
-    /* updates left out; 0 = all weights were updated */
+    /* updates left out; 0 = all weights were updated, -1 = rows were missing */
     int32_t skipped;
     /* before the update */
     float loss;

@@ -81,16 +81,21 @@ static void reset_network(void) {
     server.model->reset();
 }
 
-/* One inference; adds the ticks of the network and of the measurement itself, which HELLO tells.  rows: an input that
- * is pushed row by row, or NULL. */
+/* Pushes an input that bulk memory has kept row by row; NULL: there is none, or its rows were pushed as they came. */
+static void push(const uint8_t *rows) {
+    const mcu_model *m = server.model;
+    if (rows != NULL) {
+        for (uint32_t i = 0; i < m->rows; i++) (void)m->push_rows(rows + i * m->row_bytes, 1u);
+    }
+}
+
+/* One inference; adds the ticks of the network and of the measurement itself, which HELLO tells.  rows: see push(). */
 static int infer(uint64_t *ticks, const uint8_t *rows) {
     const mcu_model *m = server.model;
     mcu_measure.hooks = NULL;
     const uint64_t start = hal_ticks();
     mcu_measure.start = start;
-    if (rows != NULL) {
-        for (uint32_t i = 0; i < m->rows; i++) (void)m->push_rows(rows + i * m->row_bytes, 1u);
-    }
+    push(rows);
     const int status = m->invoke();
     *ticks += hal_ticks() - start;
     if (mcu_measure.hooks != NULL) *ticks -= mcu_measure.hooks->inside;
@@ -271,6 +276,7 @@ static void train_step(const mcu_train_step_request *q) {
     mcu_measure.hooks = NULL;
     const uint64_t start = hal_ticks();
     mcu_measure.start = start;
+    push(server.rows);
     answer.skipped = m->train_step(NULL, NULL, &answer.loss);
     answer.ticks = hal_ticks() - start;
     if (mcu_measure.hooks != NULL) answer.ticks -= mcu_measure.hooks->inside;

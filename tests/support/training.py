@@ -14,6 +14,7 @@ import mcu_gen.ops  # noqa: F401  registers the operators
 from mcu_gen.emit.network import network_files
 from mcu_gen.graph import Executor, Graph
 from mcu_gen.plan.planner import make_plan
+from mcu_gen.plan.types import Plan
 from mcu_gen.targets import FEATURES, Target
 from support.three_way import CFLAGS, COMPILE_S, RUN_S, SANITIZE, compiler
 
@@ -70,9 +71,14 @@ def train_executor(graph: Graph, samples: Sequence[tuple[np.ndarray, np.ndarray]
 
 def train_c(graph: Graph, samples: Sequence[tuple[np.ndarray, np.ndarray]], folder: Path, target: Target = HOST) -> Run:
     """The run in the generated C, compiled for this machine with sanitizers."""
+    return train_plan(make_plan(graph, target, fuse=False), samples, folder)
+
+
+def train_plan(plan: Plan, samples: Sequence[tuple[np.ndarray, np.ndarray]], folder: Path) -> Run:
+    """The run of a plan in the generated C."""
+    graph = plan.graph
     t = graph.training
     assert t is not None
-    plan = make_plan(graph, target, fuse=False)
     sources = []
     for name, text in network_files(plan, "net").items():
         path = folder / name

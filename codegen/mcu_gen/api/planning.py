@@ -36,7 +36,7 @@ class PlanOptions:
         fuse: whether layers may run tile by tile.
         input_mode: ``keep`` the input whole in RAM, have the caller push its ``rows``, or ``auto``: keep where it fits.
         train: what the firmware learns on the device (see :func:`mcu_gen.train.parse_spec`); "" for inference alone.
-            The whole training step runs layer by layer.
+            Layers of which the backward pass reads nothing may be fused; the rest runs layer by layer.
     """
 
     max_ram: int | None = None
@@ -46,9 +46,6 @@ class PlanOptions:
     train: str = ""
 
     def __post_init__(self) -> None:
-        if self.train and (self.input_mode == "rows" or self.max_mac_overhead is not None):
-            option = "--input rows" if self.input_mode == "rows" else "--max-mac-overhead"
-            raise UsageError("a training step runs layer by layer on a whole input", where=f"--train with {option}")
         if self.input_mode not in INPUT_MODES:
             raise UsageError(
                 f"unknown input mode {self.input_mode!r}", where="--input", hints=[f"use {', '.join(INPUT_MODES)}"]
@@ -78,8 +75,10 @@ def load(path: str | Path) -> Graph:
     return run_passes(frontends.load(path))
 
 
-def _inputs(model: Graph | str | Path, board: Target | str) -> tuple[Graph, Target]:
+def _inputs(model: Graph | str | Path, board: Target | str, train: str = "") -> tuple[Graph, Target]:
     graph = model if isinstance(model, Graph) else load(model)
+    if train:
+        graph = make_training_graph(graph, parse_spec(train))
     return graph, board if isinstance(board, Target) else load_target(board)
 
 
@@ -109,11 +108,7 @@ def plan(
 
 def plan_with(model: Graph | str | Path, board: Target | str, options: PlanOptions) -> Plan:
     """:func:`plan` with its options in one object."""
-    graph, target = _inputs(model, board)
-    if options.train:
-        return make_plan(
-            make_training_graph(graph, parse_spec(options.train)), target, max_ram=options.max_ram, fuse=False
-        )
+    graph, target = _inputs(model, board, options.train)
     return make_plan(
         graph, target, max_ram=options.max_ram, max_mac_overhead=options.max_mac_overhead, fuse=options.fuse,
         input_mode=options.input_mode,
@@ -121,14 +116,14 @@ def plan_with(model: Graph | str | Path, board: Target | str, options: PlanOptio
 
 
 def pareto(
-    model: Graph | str | Path, board: Target | str, *, fuse: bool = True, input_mode: str = "auto"
+    model: Graph | str | Path, board: Target | str, *, fuse: bool = True, input_mode: str = "auto", train: str = ""
 ) -> list[Plan]:
     """All plans of which none is better in RAM and in multiply-accumulates, the fastest first.
 
     Plans that are too large for the board are among them.
     """
-    options = PlanOptions(fuse=fuse, input_mode=input_mode)
-    graph, target = _inputs(model, board)
+    options = PlanOptions(fuse=fuse, input_mode=input_mode, train=train)
+    graph, target = _inputs(model, board, options.train)
     return make_pareto(graph, target, fuse=options.fuse, input_mode=options.input_mode)
 
 

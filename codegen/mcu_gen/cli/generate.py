@@ -20,7 +20,6 @@ from mcu_gen.cli.options import (
     NoFuse,
     Pareto,
     Train,
-    check_pareto,
     plan_options,
 )
 from mcu_gen.cli.output import Output
@@ -46,7 +45,6 @@ def generate(
 ) -> tuple[dict[str, Any], Render]:
     """Write a complete PlatformIO project: network, runtime, board files and platform."""
     options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train)
-    check_pareto(pareto, train)
     with out.phase("planning"):
         graph = api.load(model)
         made = api.plan_with(graph, board, options)

@@ -10,7 +10,6 @@ import typer
 
 from mcu_gen.api import PlanOptions
 from mcu_gen.cli.sizes import parse_size
-from mcu_gen.errors import UsageError
 
 
 def _size(text: str) -> int:
@@ -82,13 +81,3 @@ def plan_options(
 ) -> PlanOptions:
     """The options of the command line as the API takes them."""
     return PlanOptions(max_ram, max_mac_overhead, not no_fuse, mode.value, train)
-
-
-def check_pareto(pareto: bool, train: str) -> None:
-    """Refuses a front of plans of a training step, of which there is one plan.
-
-    Raises:
-        UsageError: both options were given.
-    """
-    if pareto and train:
-        raise UsageError("a training step has one plan and no front", where="--pareto with --train")

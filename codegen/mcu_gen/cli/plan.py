@@ -20,7 +20,6 @@ from mcu_gen.cli.options import (
     NoFuse,
     Pareto,
     Train,
-    check_pareto,
     plan_options,
 )
 from mcu_gen.cli.output import Output
@@ -125,7 +124,9 @@ def segment_table(segments: list[dict[str, Any]]) -> Table:
 def front_of(out: Output, graph: Graph, board: str, options: PlanOptions) -> list[dict[str, Any]]:
     """The front of a model on a board, as plain data."""
     with out.phase("searching all plans"):
-        return api.front_data(api.pareto(graph, board, fuse=options.fuse, input_mode=options.input_mode))
+        return api.front_data(
+            api.pareto(graph, board, fuse=options.fuse, input_mode=options.input_mode, train=options.train)
+        )
 
 
 @verb("plan", "From a model to firmware")
@@ -135,7 +136,6 @@ def plan(
 ) -> tuple[dict[str, Any], Render]:  # fmt: skip
     """The memory and execution plan: operator order, fused segments, kernels, arena offsets, totals."""
     options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train)
-    check_pareto(pareto, train)
     with out.phase("planning"):
         graph = api.load(model)
         made = api.plan_with(graph, board, options)

@@ -69,7 +69,8 @@ def report(
                 found.record(tflm=tflm)
     if model is not None and "pareto" not in found.data["plan"]:
         with out.phase("searching all plans"):
-            front = api.front_data(api.pareto(model, api.target_of(found), input_mode="auto"))
+            train = found.data["options"].get("train", "")
+            front = api.front_data(api.pareto(model, api.target_of(found), input_mode="auto", train=train))
         found.record(plan={**found.data["plan"], "pareto": front})
     found = api.open_project(project)
     write_report(found, output, tflm)

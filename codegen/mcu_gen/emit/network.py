@@ -261,17 +261,15 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         "definitions": definitions,
         "simd": plan.target.simd,
     }
-    io = {
+    io: dict[str, Any] = {
         "inputs": [writer.io(graph.tensors[n], const=False) for n in graph.inference_inputs],
         "outputs": [writer.io(graph.tensors[n], const=True) for n in graph.inference_outputs],
         "training": writer.training(origin),
     }
+    io["streamed"] = _streamed(plan, segments)
     files: dict[str, str] = {}
     files[f"include/{net}.h"] = render(
-        "network/net.h.j2",
-        common
-        | io
-        | {"layers": plan.inference_steps, "training_layers": len(steps), "streamed": _streamed(plan, segments)},
+        "network/net.h.j2", common | io | {"layers": plan.inference_steps, "training_layers": len(steps)}
     )
     files[f"src/{net}.c"] = render(
         "network/net.c.j2",

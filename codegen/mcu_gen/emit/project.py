@@ -61,8 +61,10 @@ def computed_macs(plan: Plan, step: Step) -> int:
         return macs
     tile = segment.tensors[step.node.y.name]
     rows = sum(hi - lo for lo, hi in map(tile.fresh, range(segment.n_y)))
-    columns = sum(hi - lo for lo, hi in tile.x)
-    return macs * rows * columns // (step.node.y.shape[1] * step.node.y.shape[2])
+    columns = sum(hi - lo for lo, hi in map(tile.fresh_columns, range(segment.n_x)))
+    tiling = step.kernel.tiling(step.node, plan.target)
+    cut = step.node.x if tiling is not None and tiling.kind == "reduce" else step.node.y
+    return macs * rows * columns // (cut.shape[1] * cut.shape[2])
 
 
 def phase(plan: Plan, step: Step) -> str:

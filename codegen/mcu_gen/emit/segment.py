@@ -233,7 +233,7 @@ class SegmentWriter:
         before = [f"const uint32_t count = {count};"] if tiling.indirect else []
         fields = [(tiling.field, "&count" if tiling.indirect else count)]
         if tiling.kind == "reduce":
-            fields.append(("part", self._part(together, node.x.shape[1])))
+            fields.append(("part", self._part(together, out, node.x.shape)))
             target = f"({self.location(node.y)})"
         else:
             target = self.address(node.y, row, self.fresh_x(out))
@@ -244,12 +244,14 @@ class SegmentWriter:
             before.append(f"const void *const inputs[{len(item.indices)}] = {{{items}}};")
         return {"fields": fields, "by_row": not together, "before": before, "args": args}
 
-    def _part(self, together: bool, rows: int) -> str:
-        """Which call of a reducing kernel it is, for a map of ``rows`` rows: bit 0 the first, bit 1 the last."""
+    def _part(self, together: bool, out: TileTensor, map: tuple[int, ...]) -> str:
+        """Which call of a reducing kernel it is, for a map [1, H, W, C]: bit 0 the first, bit 1 the last."""
+        rows, columns = map[1:3]
         first, last = ["lo == 0" if together else "r == 0"], [f"hi == {rows}" if together else f"r + 1 == {rows}"]
         if self.segment.n_x > 1:
-            first.append("j == 0u")
-            last.append("last_column")
+            # not the first and last tile of the segment: where columns are kept, the map begins later
+            first.append(f"{self.fresh_x(out)} == 0")
+            last.append(f"{self.x(out, 1)} == {columns}")
         return f"({' && '.join(first)} ? 1u : 0u) | ({' && '.join(last)} ? 2u : 0u)"
 
     @staticmethod

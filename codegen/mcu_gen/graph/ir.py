@@ -196,6 +196,8 @@ class Training:
     mode: str = "immediate"
     #: variables that hold the state of the optimizer: sums of gradients, moments, loss scale, random generators
     state: tuple[str, ...] = ()
+    #: what the user of the network should know, a sentence each
+    notes: tuple[str, ...] = ()
 
 
 class Graph:

@@ -213,7 +213,7 @@ MESSAGES = (
         0x0E,
         (Field("label", "bytes", "the whole label; the inputs were written before"),),
         (
-            Field("skipped", "i32", "updates left out; 0 = all weights were updated"),
+            Field("skipped", "i32", "updates left out; 0 = all weights were updated, -1 = rows were missing"),
             Field("loss", "f32", "before the update"),
             Field("ticks", "u64", "of the step alone"),
         ),

@@ -30,8 +30,8 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
     fuse_pad,
     share_equal,
+    fuse_activation,  # before a clamp goes that int8 does not need: the operator then says what its range stands for
     remove_clamps,
-    fuse_activation,
     dead_channels,
     remove_dead,
 )

@@ -65,8 +65,8 @@ class Program:
     storages: Mapping[str, Storage]
     tasks: tuple[Task, ...]
     aliases: Mapping[str, str]
-    #: tasks of the inference, which come before all others; all of them where nothing is trained
-    inference: int = -1
+    #: tasks of the inference: all of them, or those that come before the rest of a training step
+    inference: int
 
 
 def _in_arena(tensor: Tensor) -> bool:
@@ -136,9 +136,8 @@ def program(graph: Graph, kernels: Sequence[Kernel], target: Target) -> Program:
     for name in graph.outputs:
         if name not in known:
             raise ModelFileError("nothing computes this output", where=f"tensor {name}")
-    inference = len(tasks)
-    if graph.training is not None:
-        inference = next(i for i, task in enumerate(tasks) if task.node.name == graph.training.first)
+    names = [task.node.name for task in tasks]
+    inference = len(tasks) if graph.training is None else names.index(graph.training.first)
     return Program(_storages(graph, tasks, aliases), tuple(tasks), aliases, inference)
 
 

@@ -53,7 +53,7 @@ class Sequencer:
         self.uses: list[_Use] = []
         previous_stateful = 0
         for i, task in enumerate(prog.tasks):
-            needs = (1 << prog.inference) - 1 if 0 <= prog.inference <= i else 0
+            needs = 0 if i < prog.inference else (1 << prog.inference) - 1
             for name in task.reads:
                 if name in writer and not prog.storages[name].is_variable:
                     needs |= 1 << writer[name]

@@ -182,10 +182,11 @@ def _plan(graph: Graph, target: Target, prog: Program, layout: Layout, max_ram: 
 
 
 def _notes(stretch: Stretch) -> tuple[str, ...]:
+    notes = () if stretch.graph.training is None else stretch.graph.training.notes
     if not stretch.repeats:
-        return ()
+        return notes
     twice = ", ".join(dict.fromkeys(stretch.repeats.values()))
-    return (f"layers that run again, so that their map need not wait for a statistic of it: {twice}",)
+    return (*notes, f"layers that run again, so that their map need not wait for a statistic of it: {twice}")
 
 
 def _limit(target: Target, max_ram: int | None) -> int | None:

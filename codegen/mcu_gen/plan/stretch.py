@@ -89,14 +89,14 @@ class Stretch:
         #: bytes of what was there before an operator and is still needed
         self.entry = [sum(self.size[n] for n in self.entering(p)) for p in range(len(tasks))]
         self.shared = set(prog.aliases) | set(prog.aliases.values())
-        self.sites = [self._site(task) for task in tasks]
+        self.sites = [self._site(prog.tasks[i], i < prog.inference) for i in self.order]
 
     def __len__(self) -> int:
         return len(self.sites)
 
-    def _site(self, task: Task) -> Site:
+    def _site(self, task: Task, inference: bool) -> Site:
         node = task.node
-        reason = self._refuses(task)
+        reason = self._refuses(task) if inference else "it is part of the training step"
         if reason is not None:
             return Site(task, reason)
         tiling = task.kernel.tiling(node, self.target)

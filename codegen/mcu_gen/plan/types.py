@@ -84,6 +84,13 @@ class TileTensor:
             lo = max(lo, self.y[i - 1][1])
         return (min(lo, hi), hi)
 
+    def fresh_columns(self, j: int) -> tuple[int, int]:
+        """Columns that horizontal step ``j`` computes: [lo, hi), empty where lo == hi."""
+        lo, hi = self.x[j]
+        if self.keep_x and j > 0:
+            lo = max(lo, self.x[j - 1][1])
+        return (min(lo, hi), hi)
+
     def kept(self, i: int) -> tuple[int, int]:
         """Rows in the patch of step ``i`` that step ``i + 1`` uses again: [lo, hi)."""
         hi = self.y[i][1]

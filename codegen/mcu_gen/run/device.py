@@ -270,6 +270,8 @@ class Device:
         data = label.astype(label.dtype.newbyteorder("<"), copy=False).tobytes()
         deadline = self._limits.inference
         answer = self._session.request("TRAIN_STEP", deadline_s=deadline, label=data)
+        if answer["skipped"] < 0:
+            raise DeviceError("rows of the input were missing: the training step was dropped", where=self.name)
         return TrainStep(float(answer["loss"]), int(answer["skipped"]), self._ticks(int(answer["ticks"]), 1))
 
     def read_weights(self, count: int) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""From a float32 network to one that trains itself: forward pass, loss, backward pass and updates in one graph.
+"""From a network to one that trains itself: forward pass, loss, backward pass and updates in one graph.
 
 Reverse-mode differentiation (Linnainmaa 1970) over the operators that lie between a trained weight and the loss.
 Weights that are trained become variables; gradients that nobody needs are never built, and what is saved of the
@@ -17,6 +17,7 @@ from mcu_gen.train.gradients import backward, parameters, refusal
 from mcu_gen.train.half import halved
 from mcu_gen.train.prepare import prepared, transposed_convolutions
 from mcu_gen.train.running_norm import with_running_norms
+from mcu_gen.train.seam import dequantized_again, float_suffix, is_quantized
 from mcu_gen.train.select import trained_constants
 from mcu_gen.train.spec import TrainSpec
 from mcu_gen.train.updates import updates_of
@@ -42,7 +43,8 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     """``graph`` with a training step behind its inference (see :class:`mcu_gen.graph.Training`).
 
     Args:
-        graph: float32, after the passes, with one output and no variables of its own.
+        graph: float32 or of integers, after the passes, with one output and no variables of its own; of integers, what
+            depends on a trained weight becomes float32, the output included (see :mod:`mcu_gen.train.seam`).
         spec: what is trained.
         rate: the learning rate after a reset.
 
@@ -53,7 +55,8 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     graph = prepared(graph)
     graph = with_running_norms(graph) if spec.batch_norm == "running" else graph
     trained = _trained(graph, spec)
-    graph = transposed_convolutions(graph)
+    graph, notes = float_suffix(graph, trained)
+    graph = transposed_convolutions(prepared(graph))
     if spec.dtype is DType.FLOAT16:
         graph = halved(graph, trained)
     end = _end(graph, spec)
@@ -78,9 +81,9 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     out.outputs += [found.loss, skipped]
     order = tuple(n for n in trained if n in updates.written)
     out.training = Training(
-        found.first, found.label, found.loss, skipped, updates.rate, order, spec.mode, tuple(updates.state)
+        found.first, found.label, found.loss, skipped, updates.rate, order, spec.mode, tuple(updates.state), notes
     )
-    return without_broadcasts(out.prune())
+    return without_broadcasts(dequantized_again(out).prune())
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,9 @@ def _end(graph: Graph, spec: TrainSpec) -> _End:
     reasons += [f"tensor {t.name} is a variable of the network" for t in graph.variables()]
     if reasons:
         raise UnsupportedModelError(
-            "the network cannot be trained", reasons=reasons, hints=["training takes the float32 model"]
+            "the network cannot be trained",
+            reasons=reasons,
+            hints=["training takes a network with one output of real numbers, or of codes of them, and no state"],
         )
     output = graph.outputs[0]
     last = graph.producer(output)
@@ -125,14 +130,17 @@ def _trained(graph: Graph, spec: TrainSpec) -> list[str]:
     if not found:
         raise UnsupportedModelError("the network has nothing that could be trained so", where=f"--train {spec.text}")
     shared = [n for n in found if len(graph.consumers(n)) > 1]
-    wrong = [n for n in found if graph.tensors[n].dtype is not DType.FLOAT32 or graph.tensors[n].data is None]
+    wrong = [n for n in found if not _holds_numbers(graph.tensors[n])]
     reasons = [f"{n} is used by several layers" for n in shared]
-    reasons += [f"{n} is {graph.tensors[n].dtype.value}, not a float32 constant" for n in wrong]
+    reasons += [f"{n} is {graph.tensors[n].dtype.value}, neither a float32 nor a quantized constant" for n in wrong]
     if reasons:
-        raise UnsupportedModelError(
-            "these weights cannot be trained", reasons=reasons, hints=["training takes the float32 model"]
-        )
+        raise UnsupportedModelError("these weights cannot be trained", reasons=reasons)
     return found
+
+
+def _holds_numbers(t: Tensor) -> bool:
+    """Whether a tensor is a constant of real numbers, or of codes of them (a bias has the scales of its layer)."""
+    return t.data is not None and (t.dtype is DType.FLOAT32 or is_quantized(t) or t.dtype in (DType.INT32, DType.INT64))
 
 
 def _active(graph: Graph, trained: list[str], end: str) -> dict[str, frozenset[str]]:
