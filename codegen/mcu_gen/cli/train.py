@@ -15,7 +15,6 @@ from mcu_gen.cli.app import Render, verb
 from mcu_gen.cli.options import On, ProjectDir
 from mcu_gen.cli.output import Output
 from mcu_gen.cli.tables import facts
-from mcu_gen.errors import UsageError
 
 #: Heights of the loss curve.
 _BARS = "▁▂▃▄▅▆▇█"
@@ -35,19 +34,6 @@ def curve(loss: list[float]) -> str:
     return "".join(_BARS[round((v - low) * scale)] for v in parts)
 
 
-def read_data(path: Path) -> tuple[np.ndarray | dict[str, np.ndarray], np.ndarray]:
-    """Samples and labels of a data file.
-
-    Raises:
-        UsageError: it cannot be read, or holds no labels.
-    """
-    samples = api.read_arrays(path)
-    if not isinstance(samples, dict) or "y" not in samples:
-        raise UsageError("there are no labels", where=str(path), hints=["give a .npz with the arrays x and y"])
-    labels = samples["y"]
-    return {name: a for name, a in samples.items() if name != "y"}, labels
-
-
 @verb("train", "Run it")
 def train(
     out: Output,
@@ -64,7 +50,7 @@ def train(
     ] = None,
 ) -> tuple[dict[str, Any], Render]:
     """On-device learning: runs training steps on the target and tells loss and accuracy."""
-    x, y = read_data(data)
+    x, y = api.read_labelled(data)
     with out.progress(f"training on {on}") as advance:
         run = api.train(project, x, y, steps=steps, rate=rate, on=on, shuffle=shuffle, progress=advance)
     if weights is not None:
