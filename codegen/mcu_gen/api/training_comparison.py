@@ -80,15 +80,16 @@ class TrainingComparison:
     loss_distance: float = 0.0
     tensors: dict[str, TensorReport] = field(default_factory=dict)
 
-    def losses(self, got: np.ndarray, want: np.ndarray) -> None:
-        """The losses of all steps."""
+    def losses(self, got: np.ndarray, want: np.ndarray, begin: int, end: int) -> None:
+        """The losses of the steps from ``begin`` to before ``end``, counted from 0."""
         self.loss_distance = distance(got, want)
-        wrong = wrong_elements(got, want, TOLERANCE * float(np.linalg.norm(want)))
+        allowed = TOLERANCE * float(np.linalg.norm(want))
+        wrong = wrong_elements(got[begin:end], want[begin:end], allowed)
         if wrong.any():
-            step = int(np.argmax(wrong))
+            step = begin + int(np.argmax(wrong))
             self._first({"what": "loss", "step": step + 1, "index": 0}, got[step], want[step])
         self._count(wrong)
-        self._largest(got - want)
+        self._largest(got[begin:end] - want[begin:end])
 
     def gradient(self, report: TensorReport, got: np.ndarray, want: np.ndarray) -> None:
         """The gradient of one tensor in the first update."""
@@ -114,7 +115,8 @@ class TrainingComparison:
         report.mismatches += count
         self.tensors[report.name] = report
         if count:
-            at = int(np.argmax(wrong))
+            off = np.abs(got - want)
+            at = int(np.argmax(np.where(np.isfinite(off), off, np.inf)))  # the worst element of the first tensor
             place = {"what": what, "step": step, "tensor": report.name, "index": at}
             layer = {"name": report.layer, "op": report.op, "role": report.role}
             self._first({**place, "layer": layer}, got.reshape(-1)[at], want.reshape(-1)[at])

@@ -269,13 +269,15 @@ def _train(
 def _compare(
     graph: Graph, project: ProjectFile, recipe: Recipe, want: TrainingResult, got: _Run, steps: int
 ) -> TrainingComparison:
+    """The forward pass of the first step, then gradients, then what follows from them."""
     found = TrainingComparison()
-    found.losses(got.loss, want.loss)
+    found.losses(got.loss, want.loss, 0, 1)
     tensors = reports(graph, [s.name for s in project.weights])
     initial = {t.name: _initial(graph, t.name) for t in tensors}
     for t in tensors if got.gradients else ():
         gradient = want.gradients[recipe.batch][t.name] + recipe.weight_decay * initial[t.name]
         found.gradient(t, got.gradients[t.name].reshape(gradient.shape), gradient)
+    found.losses(got.loss, want.loss, 1, steps)
     for t in tensors:
         weights = got.weights[t.name].astype(np.float64).reshape(initial[t.name].shape)
         found.weights(t, initial[t.name], weights, want.weights[steps][t.name], steps)
