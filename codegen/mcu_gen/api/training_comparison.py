@@ -6,13 +6,14 @@ the rule of float32 and no fault, so it is allowed on top of the relative distan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from mcu_gen.graph import Graph
+from mcu_gen.train.phases import parts
 
 #: Largest relative L2 distance of a gradient, of the change of a weight tensor, and of the losses.
 TOLERANCE = 1e-5
@@ -137,10 +138,9 @@ class TrainingComparison:
 
 def reports(graph: Graph, names: Sequence[str]) -> list[TensorReport]:
     """A report per trained tensor, in the order of a backward pass: the last layer first."""
-    owners: Mapping[str, tuple[str, str, str]] = {
-        n: (op.name, op.type, "bias" if i == 2 else "weights")
-        for op in reversed(graph.ops)
-        for i, n in enumerate(op.inputs)
-        if n is not None
-    }
-    return [TensorReport(n, *owners[n], graph.tensors[n].elements) for n in reversed(names)]
+    owners = {p.variable: p for p in parts(graph).values() if p.variable}
+    types = {op.name: op.type for op in graph.ops}
+    return [
+        TensorReport(n, owners[n].layer, types[owners[n].layer], owners[n].role, graph.tensors[n].elements)
+        for n in reversed(names)
+    ]

@@ -18,6 +18,8 @@ class Builder:
         self.skipped = ""
         #: variables that updates write
         self.updated: list[str] = []
+        #: the operator of the network whose gradients are being made
+        self.origin = ""
 
     def tensor(self, name: str) -> Tensor:
         return self.graph.tensors[name]
@@ -32,7 +34,7 @@ class Builder:
             name = self.graph.unique_name(base)
             self.graph.add_tensor(Tensor(name, (), self.tensor(inputs[0]).dtype))
             outputs.append(name)
-        op = Op(outputs[0], type, tuple(inputs), tuple(outputs), dict(attrs or {}))
+        op = Op(outputs[0], type, tuple(inputs), tuple(outputs), dict(attrs or {}), self.origin)
         for name, found in zip(outputs, impl.infer(self.graph.node(op)), strict=True):
             self.graph.tensors[name] = Tensor(name, found.shape, found.dtype)
         self.graph.ops.append(op)
@@ -48,7 +50,7 @@ class Builder:
         self.graph.add_tensor(self.tensor(self.skipped).replace(name=skipped))
         name = self.graph.unique_name(f"{variable}.update")
         inputs = (*inputs, variable, self.rate, self.skipped)
-        self.graph.ops.append(Op(name, type, inputs, (variable, skipped), dict(attrs)))
+        self.graph.ops.append(Op(name, type, inputs, (variable, skipped), dict(attrs), self.origin))
         self.skipped = skipped
         self.updated.append(variable)
 

@@ -58,6 +58,7 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
         if op.name not in active:
             continue
         node = b.node(op)
+        b.origin = op.name
         dy = _total(b, node.y.name, gradients.pop(node.y.name, []))
         if dy is None:
             continue
