@@ -132,3 +132,22 @@ def test_a_network_that_cannot_be_trained(cli: Cli, monkeypatch: pytest.MonkeyPa
     ran = cli("analyze", FLOAT, "--train", "all", "--json")
     assert ran.code == 3
     assert len(ran.document["error"]["reasons"]) > 1
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_tables_of_a_training_profile(
+    columns: int, cli: Cli, learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps, then a line per layer of the network, within the width of the terminal; as CSV one row per step."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    ran = cli("profile", learner, "--on", "qemu", "--train", "--csv", tmp_path / "p.csv")
+    assert ran.code == 0, ran.err
+    steps, layers = ran.out.split("by layer of the network:")
+    assert max(map(len, ran.out.splitlines())) <= columns
+    assert "bias gradient" in steps
+    assert all(line.rstrip().endswith("%") for line in steps.splitlines()[1:] if line.strip())
+    assert "weight grad." in layers
+    assert layers.count("100.0 %") == 1
+    rows = (tmp_path / "p.csv").read_text().splitlines()
+    assert len(rows) == 1 + len(api.open_project(learner).data["layers"])
