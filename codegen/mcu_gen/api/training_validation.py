@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -69,7 +70,7 @@ class TrainingCheck:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UsageError(f"{self.steps} steps cannot be done", where="--steps")
-        if not np.isfinite(self.rate) or self.rate == 0 or abs(self.rate) > np.finfo(np.float32).max:
+        if not math.isfinite(self.rate) or self.rate == 0 or abs(self.rate) > float(np.finfo(np.float32).max):
             raise UsageError(f"a learning rate of {self.rate:g} changes nothing that could be compared", where="--lr")
         if self.samples is not None and self.samples < 1:
             raise UsageError(f"the number of samples is {self.samples}; it must be at least 1", where="--samples")
