@@ -84,9 +84,9 @@ def ran_once(data: Path, answer: dict[str, np.ndarray], tmp_path_factory: pytest
     """What the device did in a run that agrees."""
     folder = tmp_path_factory.mktemp("once")
     with pytest.MonkeyPatch.context() as patch:
-        train, seen = training_validation._train, []
+        learn, seen = training_validation.learn, []
         patch.setenv("MCU_GEN_TENSORFLOW", str(stand_in(folder, answer)))
-        patch.setattr(training_validation, "_train", lambda *args: seen.append(train(*args)) or seen[0])
+        patch.setattr(training_validation, "learn", lambda *args: seen.append(learn(*args)) or seen[0])
         check = api.TrainingCheck(
             steps=STEPS, rate=RATE, data=api.read_labelled(data), options=api.PlanOptions(train=SPEC)
         )
@@ -98,7 +98,7 @@ def ran_once(data: Path, answer: dict[str, np.ndarray], tmp_path_factory: pytest
 def no_build(ran_once: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The device of that run again, without compiling it again."""
     monkeypatch.setattr(training_validation, "open_device", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(training_validation, "_train", lambda *_: ran_once)
+    monkeypatch.setattr(training_validation, "learn", lambda *_: ran_once)
 
 
 def arguments(data: Path, *more: object) -> list[object]:

@@ -1,7 +1,8 @@
 """Comparing how a device trains with how TensorFlow does: gradients, losses, weights.
 
-A float32 weight is rounded once per update, by at most half a unit in its last place, 2^-24 of its magnitude; that is
-the rule of float32 and no fault, so it is allowed on top of the relative distance.
+A weight is rounded once per update, by at most half a unit in its last place: 2^-24 of its magnitude in float32, 2^-11
+in float16 (twice that where it is rounded stochastically).  That is the rule of the format and no fault, so it is
+allowed on top of the relative distance of what is computed.
 """
 
 from __future__ import annotations
@@ -12,19 +13,63 @@ from typing import Any
 
 import numpy as np
 
-from mcu_gen.graph import Graph
-from mcu_gen.train.phases import parts
+from mcu_gen.graph import DType, Graph
+from mcu_gen.train.phases import gradient_dtype, parts
 
-#: Largest relative L2 distance of a gradient, of the change of a weight tensor, and of the losses.
-TOLERANCE = 1e-5
 
-#: Largest relative error of rounding a float32.
-_ROUNDING = 2.0**-24
+@dataclass(frozen=True)
+class Tolerance:
+    """Largest relative L2 distances.
 
-RULE = (
-    f"float32 within a relative L2 distance of {TOLERANCE:g}: losses, gradients, and changes of weights (beyond one "
-    "rounding of a weight per step)"
-)
+    Attributes:
+        loss: of the losses of all steps.
+        gradient: of the gradient of a tensor.
+        change: of the change of a tensor over all steps, besides rounding.
+        updates: updates of a tensor, each of which rounds it.
+        roundings: float32 roundings of a weight per update.
+        rule: all of it in words.
+    """
+
+    loss: float
+    gradient: float
+    change: float
+    updates: int
+    roundings: int
+    rule: str
+
+    def rounding(self, dtype: DType) -> float:
+        """What rounding alone may do to a tensor, relative to its norm."""
+        if dtype is DType.FLOAT16:
+            return (self.updates + 1) * 2.0**-11
+        return self.updates * self.roundings * 2.0**-24
+
+
+def tolerance_of(graph: Graph, *, updates: int, adam: bool, decay: bool) -> Tolerance:
+    """What is allowed for the training step of a graph.
+
+    Halves store activations and gradients with a relative error of 2^-11 each, of which sums keep little.  Adam divides
+    each gradient by its own magnitude, so elements whose gradient is nearly 0 keep the relative error of that.  Weight
+    decay multiplies a weight, by a rounded factor, before a gradient is added.  Where weights are halves, what
+    their rounding does to one layer moves all others.
+
+    Args:
+        graph: with a training step.
+        updates: how many there will be.
+        adam: whether the optimizer is Adam.
+        decay: whether there is weight decay.
+    """
+    half = gradient_dtype(graph) == "float16"
+    loss, gradient, change = (5e-3, 5e-3, 2e-2) if half else (1e-5, 1e-5, 1e-5)
+    change = max(change, 5e-2 if half else 1e-3) if adam else change
+    assert graph.training is not None
+    if any(graph.tensors[n].dtype is DType.FLOAT16 for n in graph.training.trained):
+        change = 1e-1
+    name = "float16 with float32 sums" if half else "float32"
+    rule = (
+        f"{name} within relative L2 distances: losses {loss:g}, gradients {gradient:g}, changes of weights {change:g} "
+        "and the rounding of a weight at each update"
+    )
+    return Tolerance(loss, gradient, change, updates, 3 if decay else 1, rule)
 
 
 def distance(got: np.ndarray, want: np.ndarray) -> float:
@@ -51,6 +96,7 @@ class TensorReport:
     Attributes:
         name, layer, op: the tensor, and the layer that it belongs to.
         role: ``weights`` or ``bias``.
+        dtype: what it is stored in.
         gradient: relative L2 distance of its gradient in the first update; None where that was not looked at.
         weights: relative L2 distance of its change after all steps.
         allowed: the relative L2 distance that is allowed for ``weights``.
@@ -63,6 +109,7 @@ class TensorReport:
     op: str
     role: str
     elements: int
+    dtype: DType
     gradient: float | None = None
     weights: float = 0.0
     allowed: float = 0.0
@@ -74,6 +121,7 @@ class TensorReport:
 class TrainingComparison:
     """Counts over losses, gradients and weights; ``first`` is the first mismatch in the order of a backward pass."""
 
+    tolerance: Tolerance
     elements: int = 0
     mismatches: int = 0
     max_abs_diff: float = 0.0
@@ -84,7 +132,7 @@ class TrainingComparison:
     def losses(self, got: np.ndarray, want: np.ndarray, begin: int, end: int) -> None:
         """The losses of the steps from ``begin`` to before ``end``, counted from 0."""
         self.loss_distance = distance(got, want)
-        allowed = TOLERANCE * float(np.linalg.norm(want))
+        allowed = self.tolerance.loss * float(np.linalg.norm(want))
         wrong = wrong_elements(got[begin:end], want[begin:end], allowed)
         if wrong.any():
             step = begin + int(np.argmax(wrong))
@@ -95,17 +143,17 @@ class TrainingComparison:
     def gradient(self, report: TensorReport, got: np.ndarray, want: np.ndarray) -> None:
         """The gradient of one tensor in the first update."""
         report.gradient = distance(got, want)
-        allowed = TOLERANCE * float(np.linalg.norm(want))
+        allowed = self.tolerance.gradient * float(np.linalg.norm(want))
         self._tensor(report, "gradient", 1, got, want, allowed)
 
     def weights(self, report: TensorReport, initial: np.ndarray, got: np.ndarray, want: np.ndarray, steps: int) -> None:
         """One tensor after ``steps`` steps that began with ``initial``."""
         change, size = float(np.linalg.norm(want - initial)), float(np.linalg.norm(want))
-        rounding = steps * _ROUNDING * max(size, float(np.linalg.norm(initial)))
+        rounding = self.tolerance.rounding(report.dtype) * max(size, float(np.linalg.norm(initial)))
         report.weights = distance(got - initial, want - initial)
         report.change = change / size if size else 0.0
-        report.allowed = TOLERANCE + (rounding / change if change else 0.0)
-        self._tensor(report, "weights", steps, got, want, TOLERANCE * change + rounding)
+        report.allowed = self.tolerance.change + (rounding / change if change else 0.0)
+        self._tensor(report, "weights", steps, got, want, self.tolerance.change * change + rounding)
         self._largest(got - want)
 
     def _tensor(
@@ -140,7 +188,10 @@ def reports(graph: Graph, names: Sequence[str]) -> list[TensorReport]:
     """A report per trained tensor, in the order of a backward pass: the last layer first."""
     owners = {p.variable: p for p in parts(graph).values() if p.variable}
     types = {op.name: op.type for op in graph.ops}
+    tensors = [graph.tensors[n] for n in reversed(names)]
     return [
-        TensorReport(n, owners[n].layer, types[owners[n].layer], owners[n].role, graph.tensors[n].elements)
-        for n in reversed(names)
+        TensorReport(
+            t.name, owners[t.name].layer, types[owners[t.name].layer], owners[t.name].role, t.elements, t.dtype
+        )
+        for t in tensors
     ]

@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,19 @@ from mcu_gen.api.planning import PlanOptions, load, plan_with
 from mcu_gen.api.projects import ProjectFile, open_project, write
 from mcu_gen.api.samples import Data, TensorSpec, as_batch, unbatch
 from mcu_gen.api.training import labels_of
-from mcu_gen.api.training_comparison import RULE, TrainingComparison, reports
+from mcu_gen.api.training_comparison import TrainingComparison, reports, tolerance_of
+from mcu_gen.api.training_device import Learnt, initial_value, learn
 from mcu_gen.errors import UsageError
 from mcu_gen.frontends.tensorflow_python import need_tensorflow
 from mcu_gen.graph import DType, Graph
-from mcu_gen.run.device import Device
 from mcu_gen.run.oracle import run_litert
 from mcu_gen.run.training_oracle import Recipe, TrainingJob, TrainingResult, loss_of, run_training, wanted_inputs
+from mcu_gen.train import TrainSpec, parse_spec
 
 ORACLE = "TensorFlow GradientTape in float64"
 
 #: Steps and learning rate when the caller names none.
 STEPS, RATE = 16, 0.001
-
-#: The rate of the first update, from which gradients are read: the weights themselves vanish beside rate * gradient.
-_PROBE_RATE = 2.0**30
 
 #: Losses and weights of a run that is still worth comparing; beyond, float32 and float64 part.
 _DIVERGED = 1e12
@@ -76,18 +74,6 @@ class TrainingCheck:
             raise UsageError(f"the number of samples is {self.samples}; it must be at least 1", where="--samples")
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What the device did."""
-
-    loss: np.ndarray
-    gradients: dict[str, np.ndarray]
-    weights: dict[str, np.ndarray]
-    skipped: list[int]
-    instructions: int | None
-    stats: Any
-
-
 def validate_training(
     model: str | Path, board: str, check: TrainingCheck, *, progress: Progress = _silent
 ) -> dict[str, Any]:
@@ -115,23 +101,23 @@ def validate_training(
     graph = made.graph
     training = graph.training
     assert training is not None, "check.options.train is set"
-    recipe = Recipe(loss_of(graph), float(np.float32(check.rate)))
+    recipe = recipe_of(parse_spec(check.options.train), loss_of(graph), check.rate)
     with ExitStack() as stack:
         out = check.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcu-gen-"))) / "project"
         write(made, out, options=check.options)
         project = open_project(out)
         samples, labels = _data(check, project)
         order = [i % len(samples) for i in range(check.steps)]
-        progress(f"asking {ORACLE}", 0, 0)
         given = _given(graph, model, project, samples)
-        first = [recipe.batch] if check.steps >= recipe.batch else []
-        job = TrainingJob(graph, recipe, given, labels, order, [check.steps], first)
-        want = run_training(job)
-        _check_converges(want)
         progress(f"building and starting on {check.on}", 0, 0)
         with open_device(project, check.on, guard=True) as device:
-            got = _train(device, project, check.rate, recipe.batch, [(samples[i], labels[i]) for i in order], progress)
-        found = _compare(graph, project, recipe, want, got, check.steps)
+            got = learn(device, graph, recipe, [(samples[i], labels[i]) for i in order], progress)
+        progress(f"asking {ORACLE}", 0, 0)
+        first = [recipe.batch] if check.steps >= recipe.batch else []
+        job = TrainingJob(graph, recipe, given, labels, order, [check.steps], first, got.left_out)
+        want = run_training(job)
+        _check_converges(want)
+        found = _compare(graph, recipe, want, got, check.steps)
         data = {
             "model": project.data["model"]["name"],
             "board": project.board,
@@ -139,7 +125,7 @@ def validate_training(
             "train": check.options.train,
             "oracle": ORACLE,
             "oracle_version": want.version,
-            "rule": RULE,
+            "rule": found.tolerance.rule,
             "samples": len(samples),
             "steps": check.steps,
             "rate": check.rate,
@@ -150,7 +136,7 @@ def validate_training(
             "first_mismatch": found.first,
             "skipped": sum(got.skipped),
             "loss": {"device": got.loss.tolist(), "oracle": want.loss.tolist(), "distance": found.loss_distance},
-            "tensors": [asdict(t) for t in found.tensors.values()],
+            "tensors": [{**asdict(t), "dtype": t.dtype.value} for t in found.tensors.values()],
             "instructions_per_step": got.instructions,
             "stack_used": got.stats.stack_used,
             "stack_reserved": got.stats.stack_reserved,
@@ -163,6 +149,13 @@ def validate_training(
             left_out = ("loss", "dir", "model", "board")
             open_project(out).record(training_validation={k: v for k, v in data.items() if k not in left_out})
     return data
+
+
+def recipe_of(spec: TrainSpec, loss: str, rate: float) -> Recipe:
+    """The request as the oracle takes it: every setting that both know has the same name and meaning in both."""
+    known = {f.name for f in fields(Recipe)} - {"loss", "rate"}
+    settings = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name in known}
+    return Recipe(loss, float(np.float32(rate)), **settings)
 
 
 def _data(check: TrainingCheck, project: ProjectFile) -> tuple[list[list[np.ndarray]], np.ndarray]:
@@ -239,53 +232,20 @@ def _check_converges(want: TrainingResult) -> None:
         )  # fmt: skip
 
 
-def _train(
-    device: Device, project: ProjectFile, rate: float, batch: int,
-    steps: Sequence[tuple[list[np.ndarray], np.ndarray]], progress: Progress,
-) -> _Run:  # fmt: skip
-    """The first update with a rate from which the gradients can be read, then all steps from the beginning."""
-    names = [s.name for s in project.weights]
-    before = [w.astype(np.float64) for w in device.read_weights(len(names))]
-    device.set_learning_rate(_PROBE_RATE)
-    skipped = sum(device.train_step(*step).skipped for step in steps[:batch])
-    gradients = {}
-    if not skipped and len(steps) >= batch:
-        after = device.read_weights(len(names))
-        gradients = {n: (w - v) / _PROBE_RATE for n, w, v in zip(names, before, after, strict=True)}
-    device.reset_state()
-    device.set_learning_rate(rate)
-    losses, left_out, ticks = [], [], 0
-    for done, (x, y) in enumerate(steps, 1):
-        step = device.train_step(x, y)
-        losses.append(step.loss)
-        left_out.append(step.skipped)
-        ticks += step.ticks
-        progress("training", done, len(steps))
-    weights = dict(zip(names, device.read_weights(len(names)), strict=True))
-    instructions = device.instructions(ticks)
-    per_step = None if instructions is None else instructions // len(steps)
-    return _Run(np.array(losses), gradients, weights, left_out, per_step, device.stats())
-
-
-def _compare(
-    graph: Graph, project: ProjectFile, recipe: Recipe, want: TrainingResult, got: _Run, steps: int
-) -> TrainingComparison:
+def _compare(graph: Graph, recipe: Recipe, want: TrainingResult, got: Learnt, steps: int) -> TrainingComparison:
     """The forward pass of the first step, then gradients, then what follows from them."""
-    found = TrainingComparison()
+    assert graph.training is not None
+    adam, decay = recipe.optimizer == "adam", bool(recipe.weight_decay)
+    found = TrainingComparison(tolerance_of(graph, updates=steps // recipe.batch, adam=adam, decay=decay))
     found.losses(got.loss, want.loss, 0, 1)
-    tensors = reports(graph, [s.name for s in project.weights])
-    initial = {t.name: _initial(graph, t.name) for t in tensors}
-    for t in tensors if got.gradients else ():
-        gradient = want.gradients[recipe.batch][t.name] + recipe.weight_decay * initial[t.name]
-        found.gradient(t, got.gradients[t.name].reshape(gradient.shape), gradient)
+    tensors = reports(graph, graph.training.trained)
+    initial = {t.name: initial_value(graph, t.name) for t in tensors}
+    for t in tensors:
+        if t.name in got.gradients:
+            gradient = want.gradients[recipe.batch][t.name] + recipe.weight_decay * initial[t.name]
+            found.gradient(t, got.gradients[t.name].reshape(gradient.shape), gradient)
     found.losses(got.loss, want.loss, 1, steps)
     for t in tensors:
-        weights = got.weights[t.name].astype(np.float64).reshape(initial[t.name].shape)
+        weights = got.weights[t.name].reshape(initial[t.name].shape)
         found.weights(t, initial[t.name], weights, want.weights[steps][t.name], steps)
     return found
-
-
-def _initial(graph: Graph, name: str) -> np.ndarray:
-    initial = graph.tensors[name].initial
-    assert initial is not None
-    return initial.astype(np.float64)

@@ -209,6 +209,7 @@ OPERATORS: dict[str, Function] = {
     "sub": lambda op, x: x[0] - x[1],
     "sum": lambda op, x: _reduced(op, x, tf.reduce_sum),
     "tanh": lambda op, x: tf.tanh(x[0]),
+    "to_half": lambda op, x: x[0],
     "transpose": lambda op, x: tf.transpose(x[0], _axes(x[1])),
     "transpose_conv": _transpose_conv,
     "unpack": lambda op, x: tf.unstack(x[0], axis=op["attrs"]["axis"]),
@@ -267,6 +268,7 @@ def train(job: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str,
     variables = {n: tf.Variable(arrays[f"v/{i}"].astype(np.float64)) for i, n in enumerate(job["variables"])}
     labels = arrays["label"].astype(np.float64 if arrays["label"].dtype.kind == "f" else np.int32)
     optimizer = _optimizer(recipe)
+    optimizer.build(list(variables.values()))
     found: dict[str, np.ndarray] = {}
     losses, total = [], [tf.zeros_like(v) for v in variables.values()]
     for step, sample in enumerate(job["order"], 1):
@@ -279,10 +281,13 @@ def train(job: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str,
         gradients = tape.gradient(loss, list(variables.values()), unconnected_gradients=zero)
         total = [t + g for t, g in zip(total, gradients, strict=True)]
         if step % batch == 0:
+            skip = job["left_out"].get(str(step), [])
             mean = _clipped([t / batch for t in total], recipe["clip"])
             if step in job["gradients"]:
                 found |= {f"g/{step}/{i}": g.numpy() for i, g in enumerate(mean)}
-            optimizer.apply_gradients(zip(mean, variables.values(), strict=True))
+            pairs = [(g, v) for g, n, v in zip(mean, variables, variables.values(), strict=True) if n not in skip]
+            if pairs:
+                optimizer.apply_gradients(pairs)
             total = [tf.zeros_like(v) for v in variables.values()]
         if step in job["keep"]:
             found |= {f"w/{step}/{i}": v.numpy() for i, v in enumerate(variables.values())}

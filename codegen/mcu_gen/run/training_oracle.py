@@ -72,6 +72,7 @@ class TrainingJob:
         order: the sample of each step.
         keep: steps after which the weights are wanted, counted from 1.
         gradients: steps whose gradients are wanted: the mean of a batch that ends there, clipped.
+        left_out: step -> trained tensors that it does not update, for what a device has left out by its own rules.
         deadline_s: seconds for the whole job; by default more for more steps.
     """
 
@@ -82,6 +83,7 @@ class TrainingJob:
     order: Sequence[int]
     keep: Sequence[int] = ()
     gradients: Sequence[int] = ()
+    left_out: Mapping[int, Sequence[str]] = field(default_factory=dict)
     deadline_s: float | None = None
 
     @property
@@ -222,6 +224,7 @@ def _write_job(folder: Path, job: TrainingJob) -> list[str]:
         "order": [int(i) for i in job.order],
         "keep": [int(k) for k in job.keep],
         "gradients": [int(k) for k in job.gradients],
+        "left_out": {str(step): list(names) for step, names in job.left_out.items()},
         "recipe": asdict(job.recipe),
     }
     (folder / "job.json").write_text(json.dumps(document))
