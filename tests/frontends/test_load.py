@@ -12,11 +12,12 @@ import pytest
 
 from mcu_gen.errors import ModelFileError, ToolMissingError
 from mcu_gen.frontends import keras, kind_of, load, load_bytes
+from mcu_gen.frontends.tensorflow_python import find_tensorflow, tensorflow_version
 from mcu_gen.graph import Executor
 from support.small_models import float_network
 
 needs_tensorflow = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow (extra `keras`) is not installed"
+    find_tensorflow() is None, reason="no TensorFlow here, and MCU_GEN_TENSORFLOW names no Python that has it"
 )
 
 HEADS = {
@@ -80,11 +81,36 @@ def test_keras_without_tensorflow_is_exit_6(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "m.keras"
     path.write_bytes(HEADS["keras"])
     real = importlib.util.find_spec
+    monkeypatch.delenv("MCU_GEN_TENSORFLOW", raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "tensorflow" else real(n, *a))
     with pytest.raises(ToolMissingError) as caught:
         load(path)
     assert caught.value.exit_code == 6
     assert "pip install 'mcu-gen[keras]'" in caught.value.hints
+
+
+@pytest.mark.parametrize("program", ["/no/such/python", sys.executable])
+def test_a_named_python_without_tensorflow_is_exit_6(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable is believed, and the answer names it."""
+    path = tmp_path / "m.keras"
+    path.write_bytes(HEADS["keras"])
+    monkeypatch.setenv("MCU_GEN_TENSORFLOW", program)
+    monkeypatch.setattr(keras, "_PROGRAM", keras._PROGRAM.replace("import tensorflow", "import no_tensorflow"))
+    with pytest.raises(ToolMissingError, match="MCU_GEN_TENSORFLOW") as caught:
+        load(path)
+    assert any("MCU_GEN_TENSORFLOW" in hint for hint in caught.value.hints)
+
+
+def test_the_version_is_that_of_the_named_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho 9.8.7\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("MCU_GEN_TENSORFLOW", str(program))
+    assert tensorflow_version() == "9.8.7"
+    monkeypatch.setenv("MCU_GEN_TENSORFLOW", "/no/such/python")
+    assert tensorflow_version() is None
 
 
 def test_conversion_that_hangs_or_dies_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +150,9 @@ np.savez(f"{folder}/data.npz", x=x, y=model(x).numpy())
 @pytest.fixture(scope="module")
 def keras_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keras")
-    subprocess.run([sys.executable, "-c", _MAKE, str(folder)], check=True, timeout=300, capture_output=True)
+    python = find_tensorflow()
+    assert python is not None
+    subprocess.run([python, "-c", _MAKE, str(folder)], check=True, timeout=300, capture_output=True)
     return folder
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mcu_gen import api
+from mcu_gen.api.inference import COLUMNS
 from mcu_gen.errors import UsageError
 from train.networks import Network, build, dense, op
 
@@ -59,6 +60,24 @@ def test_a_profile_has_every_layer_of_the_step(project: Path) -> None:
     assert whole["layers"][: len(inference["layers"])] != []
     assert {layer["phase"] for layer in inference["layers"]} == {"inference"}
     assert whole["total"]["macs"] == 8_832 + 8_832 + 640
+    assert "by_layer" not in inference
+
+
+@pytest.mark.qemu
+def test_a_profile_tells_gradients_apart_by_layer(project: Path) -> None:
+    """Every instruction belongs to a layer of the network or to the loss; the first layer needs no input gradient but
+    that of its activation, and head and tail of the network have gradients of weights and biases."""
+    found = api.profile(project, on="qemu", train=True)
+    rows = {r["layer"]: r for r in found["by_layer"]}
+    assert list(rows) == ["fully_connected0", "fully_connected1", "softmax2", "loss"]
+    assert sum(r["total"] for r in rows.values()) == found["total"]["instructions"]
+    assert all(sum(r[c] for c in COLUMNS) == r["total"] for r in rows.values())
+    first, last = rows["fully_connected0"], rows["fully_connected1"]
+    assert 0 < first["input_gradient"] < 1_500, "the clamp alone"
+    assert last["input_gradient"] > 1_500
+    for row in (first, last):
+        assert row["weight_gradient"] > 10 * row["bias_gradient"] > 0
+    assert rows["softmax2"]["total"] == rows["softmax2"]["forward"]
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,31 @@ from mcu_gen.api.devices import target_of
 from mcu_gen.api.inference import Inference, profile, run
 from mcu_gen.api.planning import PlanOptions, front_data, load, pareto, plan, plan_with, worth_trying
 from mcu_gen.api.projects import ProjectFile, generate, lost_weights, open_project, write
-from mcu_gen.api.samples import TensorSpec, dequantize, random_batch, read_arrays, read_batch, read_labels, write_arrays
+from mcu_gen.api.samples import (
+    TensorSpec,
+    dequantize,
+    random_batch,
+    read_arrays,
+    read_batch,
+    read_labelled,
+    read_labels,
+    write_arrays,
+)
 from mcu_gen.api.training import TrainingRun, train
+from mcu_gen.api.training_validation import RATE, STEPS, TrainingCheck, validate_training
 from mcu_gen.api.validation import Check, validate
 from mcu_gen.emit.project import input_form, plan_document
 from mcu_gen.quantize.model import quantize_model as quantize
 
 __all__ = [
+    "RATE",
+    "STEPS",
     "Check",
     "Inference",
     "PlanOptions",
     "ProjectFile",
     "TensorSpec",
+    "TrainingCheck",
     "TrainingRun",
     "analyze",
     "build",
@@ -45,11 +58,13 @@ __all__ = [
     "random_batch",
     "read_arrays",
     "read_batch",
+    "read_labelled",
     "read_labels",
     "run",
     "target_of",
     "train",
     "validate",
+    "validate_training",
     "worth_trying",
     "write",
     "write_arrays",

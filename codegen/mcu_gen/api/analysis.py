@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mcu_gen.api.planning import PlanOptions, front_data, load, pareto, plan_with, worth_trying
+from mcu_gen.api.training_choices import training_choices
 from mcu_gen.errors import DoesNotFitError
 from mcu_gen.graph import Graph
 from mcu_gen.graph.operator import operator
@@ -80,16 +81,25 @@ def activation_peak(graph: Graph) -> dict[str, Any]:
     }
 
 
-def analyze(model: Graph | str | Path, board: Target | str | None = None, *, front: bool = True) -> dict[str, Any]:
+def analyze(
+    model: Graph | str | Path, board: Target | str | None = None, *, front: bool = True, train: str = ""
+) -> dict[str, Any]:
     """What a model costs; with a board, what it needs there and whether it fits.
 
     Returns:
         the ``data`` of the verb ``analyze``: ``macs``, ``weight_bytes``, ``activation_peak_bytes``, ``layers``,
         ``peak``, ``fits`` (None without a board) and, with a board, ``arena_bytes``, ``ram_bytes``, ``flash_bytes``, or
         why it does not fit.  With ``front`` also ``pareto``, the plans of which none is better in RAM and in
-        multiply-accumulates, and ``suggestions``, the limits among them that are worth trying.
+        multiply-accumulates, and ``suggestions``, the limits among them that are worth trying.  With ``train`` (a value
+        of ``--train``) also ``training``, what learning costs so and in other usual ways (see
+        :func:`mcu_gen.api.training_choices.training_choices`).
+
+    Raises:
+        UsageError: ``train`` is not understood.
+        UnsupportedModelError: the network cannot be trained so.
     """
     graph = model if isinstance(model, Graph) else load(model)
+    target = None if board is None else board if isinstance(board, Target) else load_target(board)
     layers = _layers(graph)
     data: dict[str, Any] = {
         "model": graph.name,
@@ -104,9 +114,10 @@ def analyze(model: Graph | str | Path, board: Target | str | None = None, *, fro
         "fits": None,
         "warnings": list(graph.warnings),
     }
-    if board is None:
+    if train:
+        data["training"] = training_choices(graph, train, target)
+    if target is None:
         return data
-    target = board if isinstance(board, Target) else load_target(board)
     data |= {"board": target.name, "ram_limit_bytes": target.ram_bytes, "flash_limit_bytes": target.flash_bytes}
     if front:
         points = front_data(pareto(graph, target))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from mcu_gen.api.samples import Batch, Data, as_batch, random_batch, unbatch
 from mcu_gen.api.validation import run_batch
 from mcu_gen.errors import UsageError
 from mcu_gen.link.messages import TickKind
+
+#: What :func:`by_layer` tells apart.
+COLUMNS = ("forward", "input_gradient", "weight_gradient", "bias_gradient", "update")
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None, t
 
     Returns:
         the ``data`` of the verb ``profile``: ``layers`` with ``instructions`` (or ``cycles``) and ``kind``,
-        "simulated" or "measured", and ``total``; also noted in ``mcu-gen.json``.
+        "simulated" or "measured", and ``total``; of a training step also ``by_layer`` (see :func:`by_layer`).  Noted in
+        ``mcu-gen.json`` as ``profile``, or ``training_profile``.
 
     Raises:
         UsageError: ``on`` counts nothing (the host), or the project does not train.
@@ -130,6 +134,7 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None, t
             "macs": layer["computed_macs"], "macs_once": layer["macs"],
             "instructions": count if simulated else None, "cycles": None if simulated else tick,
             "kind": "simulated" if simulated else "measured", "phase": layer.get("phase", "inference"),
+            **{key: layer[key] for key in ("part", "of", "role") if key in layer},
         }
         for layer, tick, count in zip(of_project, ticks, counts, strict=True)
     ]  # fmt: skip
@@ -137,5 +142,32 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None, t
     total |= {"instructions": None, "cycles": None}
     total[unit] = sum(layer[unit] for layer in layers)
     found = {"board": project.board, "on": on, "unit": unit, "layers": layers, "total": total}
-    project.record(profile=found)
+    if train:
+        found["by_layer"] = by_layer(layers, unit)
+    project.record(**{"training_profile" if train else "profile": found})
     return found
+
+
+def by_layer(steps: Sequence[Mapping[str, Any]], unit: str) -> list[dict[str, Any]]:
+    """The steps of a training step, summed by layer of the network and by what they are for.
+
+    Args:
+        steps: ``layers`` of :func:`profile`.
+        unit: ``instructions`` or ``cycles``.
+
+    Returns:
+        a record per layer, in the order of the forward pass: ``layer``, ``op``, ``forward``, ``input_gradient``,
+        ``weight_gradient``, ``bias_gradient``, ``update`` and ``total``, in ``unit``.  The loss comes behind them, and
+        what concerns no single layer under the name "".
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        part, layer = str(step["part"]), str(step["of"])
+        name = "loss" if part == "loss" else layer
+        row = rows.setdefault(name, {"layer": name, "op": step["op"], **dict.fromkeys((*COLUMNS, "total"), 0)})
+        column = "forward" if part == "loss" else part
+        if step["role"] == "bias" and part == "weight_gradient":
+            column = "bias_gradient"
+        row[column] += step[unit]
+        row["total"] += step[unit]
+    return list(rows.values())

@@ -186,6 +186,22 @@ def read_labels(path: Path) -> np.ndarray | None:
     return y.astype(np.int64).reshape(-1) if y is not None and y.dtype.kind in "iu" else None
 
 
+def read_labelled(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Samples by name, and the labels ``y``, of an ``.npz`` file for training.
+
+    Raises:
+        UsageError: it cannot be read, or holds no labels or nothing else.
+    """
+    arrays = read_arrays(path)
+    hints = ["give a .npz with the samples x and the labels y"]
+    if not isinstance(arrays, dict):
+        raise UsageError("this is one array, and there are no labels in it", where=str(path), hints=hints)
+    if "y" not in arrays or len(arrays) == 1:
+        what = "labels y" if "y" not in arrays else "samples"
+        raise UsageError(f"there are no {what}; there are: {', '.join(arrays) or 'none'}", where=str(path), hints=hints)
+    return {name: a for name, a in arrays.items() if name != "y"}, arrays["y"]
+
+
 def random_batch(specs: Sequence[TensorSpec], samples: int, seed: int) -> Batch:
     """Pseudo-random inputs over the whole range of each type; the same seed gives the same samples.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from mcu_gen.api.samples import Data, TensorSpec, as_batch, split_samples, unbat
 from mcu_gen.errors import DeviceError, UsageError
 from mcu_gen.graph import DType
 from mcu_gen.run.device import Device
+
+#: Points of a learning curve that is kept in the project.
+CURVE_POINTS = 150
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class TrainingRun:
         weights: the trained tensors at the end, by name.
         saved_bytes: what was stored in the device's flash at the end; None where that was not asked for.
         stack_used: the deepest stack so far, bytes.
+        right: per step, whether the prediction before its update was right; empty for networks that do not classify.
     """
 
     loss: list[float]
@@ -41,14 +47,42 @@ class TrainingRun:
     weights: dict[str, np.ndarray]
     stack_used: int
     saved_bytes: int | None = None
+    right: list[bool] = field(default_factory=list)
 
     @property
     def steps(self) -> int:
         return len(self.loss)
 
+    def curve(self, points: int = CURVE_POINTS) -> list[dict[str, Any]]:
+        """The run in at most ``points`` stretches of steps.
 
-def _no_progress(done: int, total: int) -> None:
-    del done, total
+        Each has ``step`` (its last one, counted from 1), the mean, least and largest ``loss`` of its finite ones (None
+        where there are none) and the share of predictions that were ``right`` (None where nothing is classified).
+        """
+        found = []
+        for part in np.array_split(np.arange(self.steps), max(1, min(points, self.steps))):
+            if not part.size:
+                continue
+            loss = [self.loss[i] for i in part if math.isfinite(self.loss[i])]
+            right = [self.right[i] for i in part] if self.right else []
+            found.append(
+                {
+                    "step": int(part[-1]) + 1,
+                    "loss": float(np.mean(loss)) if loss else None,
+                    "low": min(loss, default=None),
+                    "high": max(loss, default=None),
+                    "right": float(np.mean(right)) if right else None,
+                }
+            )
+        return found
+
+
+def _no_progress(done: int, total: int, loss: float) -> None:
+    del done, total, loss
+
+
+def _no_phase(phase: str) -> None:
+    del phase
 
 
 def labels_of(project: ProjectFile, y: np.ndarray) -> np.ndarray:
@@ -70,7 +104,17 @@ def labels_of(project: ProjectFile, y: np.ndarray) -> np.ndarray:
                 f"labels go from {y.min()} to {y.max()}, the network has {classes} classes", where="y",
                 hints=[f"classes are numbered 0 to {classes - 1}"],
             )  # fmt: skip
-    return split_samples(y, spec, "y").astype(spec.dtype.numpy)
+    try:
+        return split_samples(y, spec, "y").astype(spec.dtype.numpy)
+    except UsageError:
+        each = (
+            "one class number" if spec.dtype is DType.INT32 and spec.elements == 1 else f"an array {list(spec.shape)}"
+        )
+        one_hot = y.ndim == 2 and y.size and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+        raise UsageError(
+            f"labels of shape {list(y.shape)} are not {each} per sample", where="y",
+            hints=["one-hot labels become class numbers by y.argmax(axis=1)"] if one_hot else [],
+        ) from None  # fmt: skip
 
 
 def train(
@@ -84,7 +128,8 @@ def train(
     shuffle: int | None = None,
     start: str = "",
     save: bool = False,
-    progress: Callable[[int, int], None] = _no_progress,
+    progress: Callable[[int, int, float], None] = _no_progress,
+    phase: Callable[[str], None] = _no_phase,
 ) -> TrainingRun:
     """Trains a project that was generated with ``train`` on the device, one sample per step.
 
@@ -103,7 +148,10 @@ def train(
         start: ``resume`` from the weights in the device's flash, which must be there; ``model``: from those of the
             model, and forget what the flash holds; "" from what the device computes with.
         save: store the weights in the device's flash at the end.
-        progress: called with ``(done, total)`` steps.
+        progress: called with ``(done, total, loss)`` after every step.
+        phase: called with what is being done, in words.
+
+    The learning curve is noted in ``mcu-gen.json`` as ``training_run``.
 
     Raises:
         UsageError: the data do not fit the network, or the project does not train.
@@ -111,43 +159,73 @@ def train(
     """
     project = open_project(folder)
     labels = labels_of(project, y)
-    samples = unbatch(as_batch(x, project.inputs), project.inputs)
+    batch = as_batch(x, project.inputs, where="x")
+    samples = unbatch(batch, project.inputs)
     if len(samples) != len(labels):
         raise UsageError(f"{len(samples)} samples and {len(labels)} labels", where="x, y")
-    if steps < 1 or not np.isfinite(rate) or abs(rate) > np.finfo(np.float32).max:
+    wild = next((n for n, a in batch.items() if a.dtype.kind == "f" and not np.isfinite(a).all()), None)
+    if wild is not None or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
+        raise UsageError("there are NaN or infinite values", where="y" if wild is None else f"x, input {wild}")
+    if steps < 1 or not math.isfinite(rate) or abs(rate) > float(np.finfo(np.float32).max):
         what = f"{steps} steps" if steps < 1 else f"a learning rate of {rate}"
         raise UsageError(f"{what} cannot be done", where="--steps" if steps < 1 else "--lr")
+    if shuffle is not None and shuffle < 0:
+        raise UsageError(f"a seed is 0 or more, not {shuffle}", where="--shuffle")
     classes = labels.reshape(len(labels), -1)[:, 0] if project.label.dtype is DType.INT32 else None
     losses: list[float] = []
-    skipped = ticks = right = 0
+    right: list[bool] = []
+    skipped = ticks = 0
+    phase(f"building and starting on {on}")
     with open_device(project, on) as device:
         _start(device, start)
+        phase("accuracy before")
         before = _accuracy(device, samples, classes)
         device.set_learning_rate(rate)
+        phase("training")
         for done, i in enumerate(_order(len(samples), steps, shuffle)):
             step = device.train_step(samples[i], labels[i])
             losses.append(step.loss)
             skipped += step.skipped
             ticks += step.ticks
             if classes is not None:
-                right += int(np.argmax(device.read_outputs()[0]) == classes[i])
-            progress(done + 1, steps)
+                right.append(bool(np.argmax(device.read_outputs()[0]) == classes[i]))
+            progress(done + 1, steps, step.loss)
         instructions = device.instructions(ticks)
         weights = device.read_weights(len(project.weights))
+        phase("accuracy after")
         after = _accuracy(device, samples, classes)
         saved = device.save_weights() if save else None
         stack = device.stats().stack_used
-    return TrainingRun(
+    run = TrainingRun(
         loss=losses,
         skipped=skipped,
         accuracy_before=before,
         accuracy_after=after,
-        prequential=None if classes is None else right / steps,
+        prequential=float(np.mean(right)) if right else None,
         instructions_per_step=None if instructions is None else instructions // steps,
         weights={s.name: w for s, w in zip(project.weights, weights, strict=True)},
         stack_used=stack,
         saved_bytes=saved,
+        right=right,
     )
+    project.record(training_run=_recorded(run, on, rate, len(samples)))
+    return run
+
+
+def _recorded(run: TrainingRun, on: str, rate: float, samples: int) -> dict[str, Any]:
+    """What ``mcu-gen.json`` keeps of a run."""
+    return {
+        "on": on,
+        "steps": run.steps,
+        "samples": samples,
+        "rate": rate,
+        "accuracy_before": run.accuracy_before,
+        "accuracy_after": run.accuracy_after,
+        "prequential_accuracy": run.prequential,
+        "skipped": run.skipped,
+        "instructions_per_step": run.instructions_per_step,
+        "curve": run.curve(),
+    }
 
 
 def _start(device: Device, start: str) -> None:

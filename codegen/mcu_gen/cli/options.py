@@ -73,7 +73,7 @@ Train = Annotated[
 On = Annotated[
     str, typer.Option("--on", metavar="WHERE", help="host, qemu, renode, or a serial port such as /dev/ttyACM0.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the random samples.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random samples.")]
 
 
 def plan_options(

@@ -71,15 +71,24 @@ class Steps:
     def __call__(self, done: int, total: int) -> None:
         """How far it is; a total of 0 means unknown."""
 
+    def figure(self, text: str) -> None:
+        """A figure that goes with the progress, as a loss."""
+
 
 class _BarSteps(Steps):
     """Progress as a bar on a terminal."""
 
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self.bar, self.task = bar, task
+        self.text = ""
 
     def title(self, text: str) -> None:
-        self.bar.reset(self.task, total=None, description=escape(text))
+        self.text = text
+        self.bar.remove_task(self.task)  # a task that knew its total cannot forget it
+        self.task = self.bar.add_task(escape(text), total=None)
+
+    def figure(self, text: str) -> None:
+        self.bar.update(self.task, description=escape(f"{self.text}, {text}"))
 
     def __call__(self, done: int, total: int) -> None:
         self.bar.update(self.task, completed=done, total=total or None)
@@ -90,18 +99,22 @@ class _LineSteps(Steps):
 
     def __init__(self, console: Console, title: str) -> None:
         self.console, self.text = console, title
+        self.extra = ""
         self.last = time.monotonic()
 
     def title(self, text: str) -> None:
-        self.text = text
+        self.text, self.extra = text, ""
         self("...", 0)
+
+    def figure(self, text: str) -> None:
+        self.extra = f", {text}"
 
     def __call__(self, done: int | str, total: int) -> None:
         now = time.monotonic()
         if now - self.last >= _LINE_EVERY_S:
             self.last = now
             of = f" of {total}" if total else ""
-            self.console.print(f"{escape(self.text)}: {done}{of}", style="dim")
+            self.console.print(f"{escape(self.text)}: {done}{of}{escape(self.extra)}", style="dim")
 
 
 class Output:

@@ -31,31 +31,37 @@ from mcu_gen.cli.tables import (
     fused_text,
     layer_name,
     name_width,
+    part_text,
+    phase_text,
     plain_table,
+    training_rows,
     used_of,
 )
 from mcu_gen.graph import Graph
 from mcu_gen.targets import Target
 
-#: Characters of the bars, and the width of a terminal from which on they are drawn.
-_BAR, _WIDE = 16, 100
+#: Characters of the bars.
+_BAR = 16
 
 
 def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
     """The plan for people: steps, then totals."""
     brackets = bracket_column(data)
-    columns = ("#", *([""] if brackets else []), "layer", "kernel", "MACs", "scratch", "live bytes")
-    table = plain_table(*columns, right=("#", "MACs", "scratch", "live bytes"))
-    bars = _BAR if out.out.width >= _WIDE else 0
+    learns = data["training"] is not None
+    columns = ("#", *([""] if brackets else []), "layer", *(["for"] if learns else []), "kernel", "MACs", "scratch")
+    table = plain_table(*columns, "live bytes", right=("#", "MACs", "scratch", "live bytes"))
+    room = 80 if learns else 64
+    bars = _BAR if out.out.width >= room + _BAR + 20 else 0
     if bars:
         table.add_column("")
-    width = name_width(out.out, 64 + bars)
+    width = name_width(out.out, room + bars)
     peak = max((s["live_bytes"] for s in data["steps"]), default=1) or 1
     for step in data["steps"]:
         bar = "█" * max(1, round(bars * step["live_bytes"] / peak)) if bars else ""
         table.add_row(
             str(step["index"]), *([brackets[step["index"]]] if brackets else []),
-            layer_name(step["layer"], width), step["kernel"], count(step["macs"]),
+            layer_name(step.get("of") or step["layer"], width), *([part_text(step)] if learns else []),
+            step["kernel"], count(step["macs"]),
             count(step["scratch_bytes"]), f"{step['live_bytes']:,}", *([f"[blue]{bar}[/blue]"] if bars else []),
         )  # fmt: skip
     out.out.print(table)
@@ -72,6 +78,9 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
         ("flash", used_of(data["flash_bytes"], target.flash_bytes) + " for weights and tables"),
         ("MACs", f"{data['macs']:,}"),
     ]
+    if learns:
+        rows[-1] = ("MACs", f"{data['macs']:,} per training step: {phase_text(data['training']['macs'])}")
+        rows += training_rows(data["training"])
     if data["fusion"]:
         rows.append(("fused", fused_text({**data, "segments": len(data["fusion"])})))
         rows.append(("input", INPUT_TEXT[data["input_form"]]))

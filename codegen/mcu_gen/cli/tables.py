@@ -100,3 +100,44 @@ def name_width(console: Console, others: int) -> int:
 def count(number: int) -> str:
     """A number with thousands separators, a dash for none."""
     return f"{number:,}" if number else "-"
+
+
+#: Phases of a training step in a column of a table.
+_PARTS = {
+    "forward": "forward",
+    "loss": "loss",
+    "input_gradient": "input gradient",
+    "weight_gradient": "weight gradient",
+    "update": "update",
+}
+
+
+#: When gradients become updates.
+_MODES = {
+    "immediate": "a weight gradient is applied as it is made",
+    "accumulate": "all gradients first, then all updates",
+}
+
+
+def part_text(step: Mapping[str, Any]) -> str:
+    """What a step of a training step is for."""
+    text = _PARTS.get(str(step.get("part")), "")
+    return text.replace("weight", "bias") if step.get("role") == "bias" else text
+
+
+def phase_text(macs: Mapping[str, int]) -> str:
+    """``forward 71,936, input gradients 1,280``: multiply-accumulates by phase, those that have some."""
+    shown = [(name + ("s" if "gradient" in name else ""), macs[key]) for key, name in _PARTS.items() if macs.get(key)]
+    return ", ".join(f"{name} {number:,}" for name, number in shown)
+
+
+def training_rows(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is trained and what that keeps in RAM, as pairs for :func:`facts`."""
+    return [
+        ("updates", f"[bold]{training['mode']}[/bold]: {_MODES[training['mode']]}; {training['dtype']}, "
+         f"loss {training['loss']}"),
+        ("trained", f"{training['trainable_parameters']:,} parameters in {training['trained_tensors']} tensors, "
+         f"{training['trained_bytes']:,} B of RAM"),
+        ("optimizer", f"{training['optimizer_state_bytes']:,} B of state"),
+        ("saved", f"{training['saved_bytes']:,} B of activations for the backward pass"),
+    ]  # fmt: skip

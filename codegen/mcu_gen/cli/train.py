@@ -20,32 +20,48 @@ from mcu_gen.errors import UsageError
 #: Heights of the loss curve.
 _BARS = "▁▂▃▄▅▆▇█"
 
-#: Columns of the loss curve.
-_COLUMNS = 60
+#: Columns of the loss curve, at most and at least.
+_COLUMNS, _FEWEST = 60, 16
+
+#: Ratio of the largest to the smallest loss from which on the curve has a logarithmic scale.
+_LOGARITHMIC = 20.0
 
 
-def curve(loss: list[float]) -> str:
-    """The loss as a line of bars, each the mean of a stretch of steps."""
+def curve(loss: list[float], columns: int = _COLUMNS) -> tuple[str, bool]:
+    """The loss as a line of bars, each the mean of a stretch of steps, and whether their scale is logarithmic."""
     finite = [v for v in loss if math.isfinite(v)]
     if not finite:
-        return ""
-    parts = [float(np.mean(p)) for p in np.array_split(np.array(finite), min(_COLUMNS, len(finite)))]
-    low, high = min(parts), max(parts)
+        return "", False
+    parts = [float(np.mean(p)) for p in np.array_split(np.array(finite), min(columns, len(finite)))]
+    logarithmic = min(parts) > 0 and max(parts) / min(parts) >= _LOGARITHMIC
+    heights = [math.log(v) for v in parts] if logarithmic else parts
+    low, high = min(heights), max(heights)
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((v - low) * scale)] for v in parts)
+    return "".join(_BARS[round((v - low) * scale)] for v in heights), logarithmic
 
 
-def read_data(path: Path) -> tuple[np.ndarray | dict[str, np.ndarray], np.ndarray]:
-    """Samples and labels of a data file.
+def loss_rows(run: api.TrainingRun, width: int) -> list[tuple[str, str]]:
+    """The loss at both ends, and its curve in ``width`` columns of a terminal."""
+    finite = [v for v in run.loss if math.isfinite(v)]
+    if not finite:
+        return [("loss", "[red]never finite[/red]")]
+    few = max(1, len(finite) // 10)
+    ends = f"{float(np.mean(finite[:few])):.4g} at first, [bold]{float(np.mean(finite[-few:])):.4g}[/bold] at last"
+    over = f" (means of {few:,} steps)" if few > 1 else ""
+    bars, logarithmic = curve(run.loss, max(_FEWEST, min(_COLUMNS, width - 24)))
+    return [("loss", ends + over), ("", bars + (" [dim]log scale[/dim]" if logarithmic else ""))]
+
+
+def check_weights_file(path: Path) -> None:
+    """Refuses a file that cannot be written, before the training and not after it.
 
     Raises:
-        UsageError: it cannot be read, or holds no labels.
+        UsageError: it does not end in .npz, or lies in no folder.
     """
-    samples = api.read_arrays(path)
-    if not isinstance(samples, dict) or "y" not in samples:
-        raise UsageError("there are no labels", where=str(path), hints=["give a .npz with the arrays x and y"])
-    labels = samples["y"]
-    return {name: a for name, a in samples.items() if name != "y"}, labels
+    if path.suffix != ".npz":
+        raise UsageError("weights are written as .npz", where=str(path))
+    if not path.absolute().parent.is_dir():
+        raise UsageError("there is no such folder", where=str(path.absolute().parent))
 
 
 @verb("train", "Run it")
@@ -72,16 +88,39 @@ def train(
     if resume and fresh:
         raise UsageError("they exclude each other", where="--resume with --fresh")
     start = "resume" if resume else "model" if fresh else ""
-    x, y = read_data(data)
+    if weights is not None:
+        check_weights_file(weights)
+    x, y = api.read_labelled(data)
     with out.progress(f"training on {on}") as advance:
+
+        def progress(done: int, total: int, loss: float) -> None:
+            advance.figure(f"loss {loss:.3g}")
+            advance(done, total)
+
         run = api.train(
-            project, x, y, steps=steps, rate=rate, on=on, shuffle=shuffle, start=start, save=save, progress=advance
+            project,
+            x,
+            y,
+            steps=steps,
+            rate=rate,
+            on=on,
+            shuffle=shuffle,
+            start=start,
+            save=save,
+            progress=progress,
+            phase=advance.title,
         )
     if weights is not None:
         api.write_arrays(weights, run.weights)
+    opened = api.open_project(project)
+    how = opened.data["plan"]["training"]
     found: dict[str, Any] = {
-        "board": api.open_project(project).board,
+        "board": opened.board,
         "on": on,
+        "train": opened.data["options"].get("train"),
+        "mode": how["mode"],
+        "dtype": how["dtype"],
+        "rate": rate,
         "steps": run.steps,
         "loss": [v if math.isfinite(v) else None for v in run.loss],
         "accuracy_before": run.accuracy_before,
@@ -96,12 +135,12 @@ def train(
     }
 
     def render() -> None:
-        tail = run.loss[-max(1, run.steps // 10) :]
         rows = [
-            ("steps", f"{run.steps:,} on {escape(on)}"),
-            ("loss", f"{run.loss[0]:.4g} at first, {float(np.mean(tail)):.4g} at last"),
-            ("", curve(run.loss)),
-        ]
+            ("steps", f"{run.steps:,} on {escape(on)}, learning rate {rate:g}"),
+            ("trained", f"--train {escape(str(found['train']))}: {how['trainable_parameters']:,} parameters, "
+             f"{how['mode']}, {how['dtype']}"),
+            *loss_rows(run, out.out.width),
+        ]  # fmt: skip
         if run.accuracy_before is not None and run.accuracy_after is not None and run.prequential is not None:
             rows.append(("accuracy", f"{run.accuracy_before:.2%} before, [bold]{run.accuracy_after:.2%}[/bold] after"))
             rows.append(("prequential", f"{run.prequential:.2%} of the steps' predictions, before their update"))

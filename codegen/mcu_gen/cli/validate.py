@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,21 @@ from rich.markup import escape
 
 from mcu_gen import api
 from mcu_gen.cli.app import Render, verb
-from mcu_gen.cli.options import Board, Input, InputMode, MaxMacOverhead, MaxRam, Model, NoFuse, On, Seed, plan_options
-from mcu_gen.cli.output import Output
+from mcu_gen.cli.learning import check_learning, learning_result
+from mcu_gen.cli.options import (
+    Board,
+    Input,
+    InputMode,
+    MaxMacOverhead,
+    MaxRam,
+    Model,
+    NoFuse,
+    On,
+    Seed,
+    Train,
+    plan_options,
+)
+from mcu_gen.cli.output import Output, Steps
 from mcu_gen.cli.tables import facts, fused_text
 from mcu_gen.errors import MismatchError, UsageError
 
@@ -54,15 +68,34 @@ def mismatch(data: dict[str, Any]) -> MismatchError:
     return MismatchError(message, where=_where(first), hints=hints)
 
 
+def _told(out: Output, advance: Steps) -> Callable[[str, int, int], None]:
+    """Reports of progress: phases, and in the long one how far it is."""
+
+    def progress(phase: str, done: int, total: int) -> None:
+        if total:
+            advance(done, total)
+        else:
+            advance.title(phase)
+            out.debug(phase)
+
+    return progress
+
+
 @verb("validate", "Run it")
 def validate(
     out: Output,
     model: Model,
     board: Board,
     on: On = "host",
-    samples: Annotated[int | None, typer.Option("--samples", "-n", help="Random samples (32 by default).")] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", "-n", help="Random samples (32 by default; with --train as many as steps)."),
+    ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="X.npz", help="Samples from a file, instead of random ones.")
+        Path | None,
+        typer.Option(
+            "--data", metavar="X.npz", help="Samples from a file (with --train, labels y too), instead of random ones."
+        ),
     ] = None,
     seed: Seed = 0,
     oracle: Annotated[
@@ -76,25 +109,37 @@ def validate(
     max_mac_overhead: MaxMacOverhead = None,
     mode: Input = InputMode.auto,
     no_fuse: NoFuse = False,
+    train: Train = "",
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="K", help="With --train: training steps (16 by default).")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--lr", metavar="R", help="With --train: learning rate (0.001 by default).")
+    ] = None,
 ) -> tuple[dict[str, Any], Render]:
-    """Generate, build, run, and compare with the oracle bit by bit; names the first layer that differs."""
+    """Generate, build, run, and compare with the oracle bit by bit; names the first layer that differs.
+
+    With --train the device learns, and losses, gradients and weights are compared with TensorFlow's.
+    """
+    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train)
+    check_learning(train, steps, rate, oracle is not Oracle.litert, reset_state)
     if samples is not None and data is not None:
         raise UsageError("--samples and --data exclude each other: give one of them", where="--samples")
+    if train:
+        learning = api.TrainingCheck(
+            on=on, steps=api.STEPS if steps is None else steps, rate=api.RATE if rate is None else rate,
+            data=None if data is None else api.read_labelled(data), samples=samples, seed=seed, options=options,
+            out=output,
+        )  # fmt: skip
+        with out.progress("validating") as advance:
+            result = api.validate_training(model, board, learning, progress=_told(out, advance))
+        return learning_result(out, result)
     check = api.Check(
         on=on, oracle=oracle.value, data=None if data is None else api.read_arrays(data),
-        samples=32 if samples is None else samples, seed=seed, reset_state=reset_state,
-        options=plan_options(max_ram, max_mac_overhead, mode, no_fuse), out=output,
+        samples=32 if samples is None else samples, seed=seed, reset_state=reset_state, options=options, out=output,
     )  # fmt: skip
     with out.progress("validating") as advance:
-
-        def progress(phase: str, done: int, total: int) -> None:
-            if total:
-                advance(done, total)
-            else:
-                advance.title(phase)
-                out.debug(phase)
-
-        result = api.validate(model, board, check, progress=progress)
+        result = api.validate(model, board, check, progress=_told(out, advance))
     out.data = result
     if result["mismatches"] or result["guard_ok"] is False:
         if result["first_mismatch"] is None:

@@ -14,10 +14,11 @@ from mcu_gen.emit.environment import render
 from mcu_gen.emit.network import Provenance, c_identifier, model_glue, network_files, saved_tensors
 from mcu_gen.emit.tree import MARKER, check_destination, write_tree
 from mcu_gen.graph import DType, Executor, Graph, operator
-from mcu_gen.plan.describe import plan_data
+from mcu_gen.plan.describe import part_data, plan_data
 from mcu_gen.plan.types import Plan, Step
 from mcu_gen.resources import resource_dir
 from mcu_gen.targets.project import project_files as board_files
+from mcu_gen.train.phases import parts
 
 #: Version of the layout of ``mcu-gen.json``.
 SCHEMA = 1
@@ -76,6 +77,7 @@ def phase(plan: Plan, step: Step) -> str:
 
 def layer_data(plan: Plan) -> list[dict[str, Any]]:
     """One record per step: name, op, kernel, shapes, MACs (once, and with what is done again), scratch bytes."""
+    of = parts(plan.graph) if plan.graph.training is not None else {}
     return [
         {
             "index": s.index,
@@ -83,6 +85,7 @@ def layer_data(plan: Plan) -> list[dict[str, Any]]:
             "op": s.node.type,
             "kernel": s.kernel.name,
             "phase": phase(plan, s),
+            **part_data(of.get(s.node.name)),
             "inputs": [t.name for t in s.node.inputs if t is not None and t.data is None],
             "output": s.node.y.name,
             "output_shape": list(s.node.y.shape),

@@ -5,16 +5,12 @@ TensorFlow is imported by the child alone: its start-up time, its log and its cr
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import os
-import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from mcu_gen.errors import ModelFileError, ToolMissingError
+from mcu_gen.frontends import tensorflow_python
 
 #: Seconds for loading TensorFlow and converting; minutes-long conversions are those of large models.
 DEADLINE_S = 600
@@ -64,7 +60,8 @@ def convert(path: Path, kind: str, deadline_s: float = DEADLINE_S) -> bytes:
         ModelFileError: TensorFlow cannot load or convert it; the message is TensorFlow's (exit 2).
         ToolMissingError: TensorFlow is not installed (exit 6).
     """
-    if importlib.util.find_spec("tensorflow") is None:
+    python = tensorflow_python.find_tensorflow()
+    if python is None:
         raise _missing(path)
     with tempfile.TemporaryDirectory(prefix="mcu-gen-keras-") as folder:
         source = Path(path).resolve()
@@ -74,9 +71,14 @@ def convert(path: Path, kind: str, deadline_s: float = DEADLINE_S) -> bytes:
             source = link
         target = Path(folder) / "model.tflite"
         with (Path(folder) / "log").open("w+b") as log:
-            code = _run(
-                [sys.executable, "-c", _PROGRAM, kind, str(source), str(target)], log.fileno(), path, deadline_s
-            )
+            try:
+                code = tensorflow_python.run_child(
+                    [python, "-c", _PROGRAM, kind, str(source), str(target)], log, deadline_s
+                )
+            except subprocess.TimeoutExpired:
+                raise ModelFileError(
+                    f"TensorFlow did not convert the model in {deadline_s:g} s", where=str(path)
+                ) from None
             log.seek(0)
             text = log.read().decode(errors="replace").strip()
         last = text.splitlines()[-1] if text else "no message"
@@ -89,25 +91,7 @@ def convert(path: Path, kind: str, deadline_s: float = DEADLINE_S) -> bytes:
         return target.read_bytes()
 
 
-def _run(command: list[str], log: int, path: Path, deadline_s: float) -> int:
-    """Exit status of ``command``; it and its children are gone afterwards."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-    )
-    try:
-        return process.wait(timeout=deadline_s)
-    except subprocess.TimeoutExpired:
-        raise ModelFileError(f"TensorFlow did not convert the model in {deadline_s:g} s", where=str(path)) from None
-    finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 def _missing(path: Path, detail: str = "") -> ToolMissingError:
-    return ToolMissingError(
-        "reading Keras models needs TensorFlow, which is not installed" + (f" ({detail})" if detail else ""),
-        where=str(path),
-        hints=["pip install 'mcu-gen[keras]'", "or convert the model to .tflite elsewhere and give that file"],
-    )
+    error = tensorflow_python.missing("reading Keras models", str(path), detail)
+    error.hints.append("or convert the model to .tflite elsewhere and give that file")
+    return error

@@ -108,7 +108,8 @@ class Op:
     """One operator of a graph: its type (a name in ``ops/``), tensor names and attributes.
 
     An input that the model leaves out (TFLite's index -1) is None.  ``name`` is unique in the graph and is what the
-    user sees: the name of the first output in the model file, unless that is taken.
+    user sees: the name of the first output in the model file, unless that is taken.  ``origin`` is set for operators
+    that a training step adds for one operator of the network: its name.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Op:
     inputs: tuple[str | None, ...]
     outputs: tuple[str, ...]
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
 
     def replace(self, **changes: Any) -> Op:
         return dataclasses.replace(self, **changes)

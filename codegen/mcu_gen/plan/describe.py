@@ -6,7 +6,9 @@ from typing import Any
 
 from mcu_gen.graph.operator import operator
 from mcu_gen.plan.limits import layer_at, peak
+from mcu_gen.plan.training import training_costs
 from mcu_gen.plan.types import Plan, Segment
+from mcu_gen.train.phases import Part, parts
 
 
 def _tensors(plan: Plan) -> list[dict[str, Any]]:
@@ -31,6 +33,7 @@ def _tensors(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _steps(plan: Plan) -> list[dict[str, Any]]:
+    of = parts(plan.graph) if plan.graph.training is not None else {}
     return [
         {
             "index": s.index,
@@ -40,12 +43,20 @@ def _steps(plan: Plan) -> list[dict[str, Any]]:
             "inputs": [t.name for t in s.node.inputs if t is not None and (t.variable or not t.is_constant)],
             "outputs": [t.name for t in s.node.outputs],
             "macs": operator(s.node.type).macs(s.node),
+            **part_data(of.get(s.node.name)),
             "repeats": plan.repeats.get(s.node.name),
             "scratch_bytes": plan.buffers[s.scratch].bytes if s.scratch is not None else 0,
             "live_bytes": sum(b.bytes for b in plan.buffers.values() if b.first <= s.index <= b.last),
         }
         for s in plan.steps
     ]
+
+
+def part_data(part: Part | None) -> dict[str, str]:
+    """What a step of a training step is for, and for which layer of the network."""
+    if part is None:
+        return {}
+    return {"part": part.phase, "of": part.layer, "variable": part.variable, "role": part.role}
 
 
 def _form(segment: Segment) -> str:
@@ -84,7 +95,8 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     ``live_bytes`` of a step is the plain sum of the tensors alive, from which overlaps may take some away.  ``macs``
     counts what segments compute twice, the ``macs`` of a step do not.  ``repeats`` is the layer that a step runs again.
     Tensors of kind ``patch`` and ``halo`` hold the part of a tensor that is in memory inside a segment, and the rows
-    that wait for the next tile.
+    that wait for the next tile.  Where the network is trained, ``training`` says what that costs (see
+    :func:`mcu_gen.plan.training.training_costs`), and each step what it is for (``part``), of which layer (``of``).
     """
     step, top = peak(plan.buffers, plan.offsets)
     steps = _steps(plan)
@@ -107,5 +119,6 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "peak": {"step": step, "layer": layer_at(plan, step), "bytes": top},
         "steps": steps,
         "tensors": _tensors(plan),
+        "training": None if plan.graph.training is None else training_costs(plan.graph),
         "notes": list(plan.notes),
     }

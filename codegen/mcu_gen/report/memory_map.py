@@ -122,6 +122,7 @@ _WHAT = {
     "side": "columns kept for the next tile",
     "streamed": "input pushed row by row: rows that wait",
     "state": "how many rows have come",
+    "gradient": "gradient of the loss with respect to an activation",
 }
 
 
@@ -143,6 +144,21 @@ def _bands(scale: _Scale, plan: Mapping[str, Any]) -> list[str]:
     return parts
 
 
+def _phases(scale: _Scale, plan: Mapping[str, Any]) -> list[str]:
+    """Where the forward pass of a training step ends: a line, and what lies on both sides of it."""
+    steps = plan["steps"]
+    first = next((s["index"] for s in steps if s.get("part", "forward") != "forward"), None)
+    if first is None:
+        return []
+    x, bottom = scale.x(first), _HEIGHT - _BOTTOM
+    parts = [f'<line class="phase-line" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 12}" y2="{bottom}"/>']
+    for end, anchor, text in ((x - 6, "end", "forward pass"), (x + 6, "start", "loss, gradients, updates")):
+        room = x - _LEFT if anchor == "end" else _WIDTH - _RIGHT - x
+        if len(text) * _CHAR_WIDTH + 6 <= room:
+            parts.append(f'<text class="band-label" x="{end:.1f}" y="{_TOP - 4}" text-anchor="{anchor}">{text}</text>')
+    return parts
+
+
 def _title(buffer: Mapping[str, Any], aliases: Sequence[str], layers: Sequence[str]) -> str:
     """What a box holds, from when to when: shown when the pointer rests on it."""
 
@@ -159,18 +175,21 @@ def _title(buffer: Mapping[str, Any], aliases: Sequence[str], layers: Sequence[s
     )
 
 
+def kind_of(plan: Mapping[str, Any], buffer: Mapping[str, Any]) -> str:
+    """The kind of a buffer as the picture tells them apart: inputs that are pushed, and gradients, have their own."""
+    if buffer["kind"] == "input" and buffer["name"] in {s["streamed"] for s in plan["fusion"]}:
+        return "streamed"
+    made = (n for s in plan["steps"] if s.get("part") in ("loss", "input_gradient") for n in s["outputs"])
+    return "gradient" if buffer["kind"] == "tensor" and buffer["name"] in set(made) else str(buffer["kind"])
+
+
 def _boxes(scale: _Scale, plan: Mapping[str, Any], layers: Sequence[str]) -> list[str]:
     """All buffers, and above them their labels."""
     aliases: dict[str, list[str]] = {}
     for t in plan["tensors"]:
         if t.get("alias_of"):
             aliases.setdefault(str(t["alias_of"]), []).append(str(t["name"]))
-    streamed = {s["streamed"] for s in plan["fusion"]}
-    buffers = [
-        {**t, "kind": "streamed"} if t["kind"] == "input" and t["name"] in streamed else t
-        for t in plan["tensors"]
-        if not t.get("alias_of")
-    ]
+    buffers = [{**t, "kind": kind_of(plan, t)} for t in plan["tensors"] if not t.get("alias_of")]
     rects = [_rect(scale, t) for t in buffers]
     parts = []
     for buffer, r in zip(buffers, rects, strict=True):
@@ -182,6 +201,7 @@ def _boxes(scale: _Scale, plan: Mapping[str, Any], layers: Sequence[str]) -> lis
     labels: list[_Rect] = []
     for buffer, r in zip(buffers, rects, strict=True):
         text = "scratch" if buffer["kind"] == "scratch" else str(buffer["name"])
+        text = text.split(";")[0].removesuffix(".grad") + " gradient" if buffer["kind"] == "gradient" else text
         name, size = _label(text, int(buffer["bytes"]), r.width - 8)
         if r.height < _LABEL_HEIGHT or not (name or size):
             continue
@@ -206,7 +226,7 @@ def _horizontal(scale: _Scale, line: Line) -> str:
     )
 
 
-def _axes(scale: _Scale, layers: Sequence[str]) -> list[str]:
+def _axes(scale: _Scale, layers: Sequence[str], *, learns: bool = False) -> list[str]:
     parts = []
     step = nice_step(scale.top_bytes, _TICKS)
     for address in range(0, scale.top_bytes + 1, step):
@@ -229,7 +249,7 @@ def _axes(scale: _Scale, layers: Sequence[str]) -> list[str]:
         parts.append(f'<text class="axis" x="{middle:.1f}" y="{base + 16}" text-anchor="middle">{text}</text>')
     parts.append(
         f'<text class="axis" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{base + 34}" text-anchor="middle">'
-        "time: layers in execution order</text>"
+        f"time: {'steps' if learns else 'layers'} in execution order</text>"
     )
     return parts
 
@@ -251,7 +271,8 @@ def memory_map(plan: Mapping[str, Any], lines: Sequence[Line] = ()) -> str:
     scale = _Scale(math.ceil(max([arena, *(line.bytes for line in drawn)]) * 1.04), len(layers))
     parts = [
         *_bands(scale, plan),
-        *_axes(scale, layers),
+        *_phases(scale, plan),
+        *_axes(scale, layers, learns=bool(plan.get("training"))),
         *_boxes(scale, plan, layers),
         *(_horizontal(scale, line) for line in drawn),
     ]

@@ -8,7 +8,8 @@ from typing import Any
 import jinja2
 
 from mcu_gen.report.front import front_chart
-from mcu_gen.report.memory_map import Line, memory_map, off_scale
+from mcu_gen.report.learning import learning, part_name
+from mcu_gen.report.memory_map import Line, kind_of, memory_map, off_scale
 from mcu_gen.report.names import short_name
 from mcu_gen.report.schedule import schedule_chart, segment_rows
 from mcu_gen.resources import resource_dir
@@ -23,6 +24,7 @@ _KINDS = (
     ("side", "columns kept for the next tile"),
     ("state", "how many rows have come"),
     ("scratch", "scratch of a kernel"),
+    ("gradient", "gradient of an activation"),
     ("variable", "state kept between inferences"),
 )
 
@@ -50,7 +52,8 @@ def _layers(project: Mapping[str, Any]) -> dict[str, Any]:
     """Rows of the layer table; the bars show instructions where a profile is known, else MACs."""
     plan = project["plan"]
     shapes = {layer["index"]: layer for layer in project["layers"]}
-    profile = project.get("profile")
+    learns = bool(plan.get("training"))
+    profile = project.get("training_profile" if learns else "profile")
     counts = {p["index"]: p["instructions"] for p in profile["layers"]} if profile else {}
     measure = counts or {index: layer["computed_macs"] for index, layer in shapes.items()}
     largest = max(measure.values(), default=0)
@@ -63,8 +66,8 @@ def _layers(project: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "index": index,
                 "name": step["layer"],
-                "short": short_name(step["layer"], 44),
-                "op": step["op"],
+                "short": short_name(step.get("of") or step["layer"], 44),
+                "op": part_name(step) if learns else step["op"],
                 "kernel": step["kernel"],
                 "shape": f"{'×'.join(map(str, shapes[index]['output_shape'])) or '1'} {shapes[index]['output_dtype']}",
                 "live": f"{step['live_bytes']:,}",
@@ -78,8 +81,10 @@ def _layers(project: Mapping[str, Any]) -> dict[str, Any]:
     text = ""
     if profile:
         kind = profile["layers"][0]["kind"] if profile["layers"] else "simulated"
-        text = f"{total:,} instructions per inference in all, {kind} ({profile.get('on', '')})."
-    return {"layers": rows, "instructions": text, "bar_title": "instructions" if counts else "MACs"}
+        what = "training step" if learns else "inference"
+        text = f"{total:,} instructions per {what} in all, {kind} ({profile.get('on', '')})."
+    bar_title, op_title = "instructions" if counts else "MACs", "for" if learns else "operator"
+    return {"layers": rows, "instructions": text, "bar_title": bar_title, "op_title": op_title}
 
 
 def _sizes(project: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -133,26 +138,46 @@ def _validation(project: Mapping[str, Any]) -> dict[str, str] | None:
 
 def _tiles(project: Mapping[str, Any]) -> list[dict[str, str]]:
     plan, build = project["plan"], project.get("build")
+    learns = bool(plan.get("training"))
     flash = build["text"] + build["rodata"] + build["data"] if build else plan["flash_bytes"]
     tiles = [
         {"value": f"{plan['arena_bytes']:,} B", "label": "arena, planned"},
         {"value": f"{plan['ram_bytes']:,} B", "label": "RAM with stack, planned"},
         {"value": f"{flash:,} B", "label": "flash, linked" if build else "flash for weights, planned"},
-        {"value": f"{plan['macs']:,}", "label": "multiply-accumulates"},
+        {"value": f"{plan['macs']:,}", "label": "multiply-accumulates" + (" per training step" if learns else "")},
     ]
+    if learns:
+        trained = plan["training"]["trainable_parameters"]
+        tiles.append({"value": f"{trained:,}", "label": "parameters that learn"})
     if plan["fusion"]:
         tiles.append({"value": f"+{plan['macs_overhead_pct']:.1f} %", "label": "of them done twice, in tiles"})
-    profile = project.get("profile")
-    if profile:
-        tiles.append({"value": f"{profile['total']['instructions']:,}", "label": "instructions, simulated"})
+    for key, of in (("profile", ""), ("training_profile", " per training step")):
+        count = project[key]["total"]["instructions"] if key in project else None
+        if count is not None:
+            tiles.append({"value": f"{count:,}", "label": f"instructions{of}, simulated"})
     return tiles
 
 
 def _kinds(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Kinds of buffers in the memory map, with their names in the legend."""
-    streamed = {s["streamed"] for s in plan["fusion"]}
-    kinds = {"streamed" if t["kind"] == "input" and t["name"] in streamed else t["kind"] for t in plan["tensors"]}
-    return [k for k in _KINDS if k[0] in kinds]
+    kinds = {kind_of(plan, t) for t in plan["tensors"]}
+    state = "weights that learn, and other state" if plan.get("training") else "state kept between inferences"
+    return [(k, state if k == "variable" else text) for k, text in _KINDS if k in kinds]
+
+
+def _peak_place(plan: Mapping[str, Any]) -> str:
+    """The step at which the arena reaches highest, in words."""
+    place = short_name(plan["peak"]["layer"], 60)
+    index = plan["peak"]["step"]
+    step = plan["steps"][index] if 0 <= index < len(plan["steps"]) else {}
+    if step.get("part", "forward") in ("forward", "loss"):
+        return place
+    return f"step {index}, the {part_name(step)} of layer {short_name(step['of'], 60)}"
+
+
+def _inference(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A plan without the rest of a training step: the graph that is drawn is the network's."""
+    return {**plan, "steps": [s for s in plan["steps"] if s.get("part", "forward") == "forward"]}
 
 
 def render_page(project: Mapping[str, Any], *, tflm: Mapping[str, Any] | None = None) -> str:
@@ -184,16 +209,17 @@ def render_page(project: Mapping[str, Any], *, tflm: Mapping[str, Any] | None = 
         "svg": memory_map(plan, lines),
         "map_caption": (
             "Address against time: every box is a buffer of the arena; where boxes overlap, a layer works in place. "
-            f"The peak of {peak['bytes']:,} B is at {short_name(peak['layer'], 60)}.{proof}{left_out}"
+            f"The peak of {peak['bytes']:,} B is at {_peak_place(plan)}.{proof}{left_out}"
         ),
         "kinds": _kinds(plan),
-        "schedule": schedule_chart(plan, project["layers"], project["inputs"]),
+        "schedule": schedule_chart(_inference(plan), project["layers"], project["inputs"]),
         "segments": segment_rows(plan),
         "front": front_chart(plan),
         "front_size": len(plan.get("pareto") or ()),
         "sizes": _sizes(project),
         "validation": _validation(project),
         "notes": plan["notes"],
+        "learning": learning(project),
         **_layers(project),
         **_comparison(project, tflm),
     }

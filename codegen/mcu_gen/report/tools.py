@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mcu_gen.build.tools import Check, apt_hint, toolchain_checks
+from mcu_gen.frontends.tensorflow_python import VARIABLE, tensorflow_version
 
 #: Seconds that a tool may take to print its version.
 _VERSION_DEADLINE_S = 10.0
@@ -86,6 +87,15 @@ def _package(name: str, needed_for: str, *, extra: str = "", optional: bool = Fa
     return ToolCheck(name, bool(version), version, needed_for, hint, optional)
 
 
+def _tensorflow() -> ToolCheck:
+    version = tensorflow_version()
+    named = os.environ.get(VARIABLE)
+    detail = (version or "") + (f", {named}" if version and named else "")
+    hint = f"pip install 'mcu-gen[keras]', or {VARIABLE}=PYTHON"
+    needed = "reading Keras models (.keras, .h5, SavedModel), the oracle of `validate --train`"
+    return ToolCheck("tensorflow", version is not None, detail, needed, hint, optional=True)
+
+
 def check_tools() -> list[ToolCheck]:
     """Python, the packages, and every compiler and emulator that a board names."""
     packages = [
@@ -98,7 +108,7 @@ def check_tools() -> list[ToolCheck]:
             extra="tflm",
             optional=True,
         ),
-        _package("tensorflow-cpu", "reading Keras models (.keras, .h5, SavedModel)", extra="keras", optional=True),
+        _tensorflow(),
     ]
     of_pip = {"platformio", "scons"}
     programs = [_program(c) for c in toolchain_checks() if c.name not in of_pip]

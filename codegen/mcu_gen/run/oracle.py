@@ -238,10 +238,10 @@ def _run_child(folder: Path, deadline_s: float) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if code != 0:
-        raise DeviceError(f"the oracle process ended with status {code}: {_tail(folder / 'child.log')}")
+        raise DeviceError(f"the oracle process ended with status {code}: {log_tail(folder / 'child.log')}")
 
 
-def _tail(path: Path, lines: int = 5) -> str:
+def log_tail(path: Path, lines: int = 5) -> str:
     """The last lines of a log."""
     if not path.exists():
         return ""
@@ -254,7 +254,7 @@ def _collect(folder: Path, number: int, job: OracleJob) -> OracleResult | Oracle
     title = _PACKAGES[job.runtime][1]
     status = json.loads((folder / f"{number}.json").read_text())
     if status["status"] != "ok":
-        kind, message, log = status["kind"], status["message"], _tail(folder / f"{number}.log")
+        kind, message, log = status["kind"], status["message"], log_tail(folder / f"{number}.log")
         text = {
             "refused": f"{title} refuses the model: {message}",
             "crash": f"{title} crashed on the model ({message}); this is a fault of the oracle, no result exists",

@@ -22,6 +22,8 @@ class Builder:
         self.graph = graph
         #: set before the first gradient rule is applied
         self.updates: Applier | None = None
+        #: the operator of the network whose gradients are being made
+        self.origin = ""
 
     def tensor(self, name: str) -> Tensor:
         return self.graph.tensors[name]
@@ -32,13 +34,13 @@ class Builder:
         """An operator whose outputs are new tensors, called ``names`` or similar; returns their names."""
         impl = operator(type)
         draft = Op("", type, tuple(inputs), (), dict(attrs or {}))
-        inputs = legal_inputs(self.graph, self.graph.node(draft))
+        inputs = legal_inputs(self.graph, self.graph.node(draft), self.origin)
         outputs: list[str] = []
         for base in names:
             name = self.graph.unique_name(base)
             self.graph.add_tensor(Tensor(name, (), self.tensor(str(inputs[0])).dtype))
             outputs.append(name)
-        op = Op(outputs[0], type, tuple(inputs), tuple(outputs), dict(attrs or {}))
+        op = Op(outputs[0], type, tuple(inputs), tuple(outputs), dict(attrs or {}), self.origin)
         for name, found in zip(outputs, impl.infer(self.graph.node(op)), strict=True):
             self.graph.tensors[name] = Tensor(name, found.shape, found.dtype)
         self.graph.ops.append(op)

@@ -22,8 +22,8 @@ def is_real(tensor: Tensor | None) -> bool:
 class _Conversions:
     """Appends operators to ``graph``; every tensor is converted once, constants that are not ``trained`` right here."""
 
-    def __init__(self, graph: Graph, trained: Collection[str] = ()) -> None:
-        self.graph, self.trained = graph, trained
+    def __init__(self, graph: Graph, trained: Collection[str] = (), origin: str = "") -> None:
+        self.graph, self.trained, self.origin = graph, trained, origin
         self.converted: dict[tuple[str, DType], str] = {}
 
     def to(self, name: str, dtype: DType) -> str:
@@ -44,7 +44,9 @@ class _Conversions:
             self.graph.add_tensor(tensor.replace(name=name, dtype=dtype, data=data))
         else:
             self.graph.add_tensor(Tensor(name, tensor.shape, dtype))
-            self.graph.ops.append(Op(name, "to_half" if half else "dequantize", (tensor.name,), (name,)))
+            self.graph.ops.append(
+                Op(name, "to_half" if half else "dequantize", (tensor.name,), (name,), {}, self.origin)
+            )
         return name
 
 
@@ -105,7 +107,7 @@ def _output(out: Graph, graph: Graph, name: str, half: bool, current: dict[str, 
     return name
 
 
-def legal_inputs(graph: Graph, node: Node) -> list[str | None]:
+def legal_inputs(graph: Graph, node: Node, origin: str) -> list[str | None]:
     """The inputs of an operator of the backward pass, converted where its kernels need it; appends the conversions.
 
     An operator with kernels for halves computes on halves as soon as one of its activations is one.
@@ -114,7 +116,7 @@ def legal_inputs(graph: Graph, node: Node) -> list[str | None]:
     names: list[str | None] = list(node.op.inputs)
     if impl.converts:
         return names
-    conversions = _Conversions(graph)
+    conversions = _Conversions(graph, origin=origin)
     at = impl.half_inputs(node)
     some = any(node.has_input(i) and node.input(i).dtype is DType.FLOAT16 for i in at)
     for i, tensor in enumerate(node.inputs):

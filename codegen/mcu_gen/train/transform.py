@@ -70,12 +70,14 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
         if op.name not in active:
             continue
         node = b.node(op)
+        b.origin = op.name
         dy = _total(b, node.y.name, gradients.pop(node.y.name, []))
         if dy is None:
             continue
         wanted = frozenset(i for i, n in enumerate(op.inputs) if n is not None and n in active[op.name])
         for index, name in backward(b, node, dy, wanted).items():
             gradients.setdefault(node.input(index).name, []).append(name)
+    b.origin = ""
     skipped = updates.finish()
     out.inputs.append(found.label)
     out.outputs += [found.loss, skipped]

@@ -87,7 +87,7 @@ class Updates:
     ) -> None:
         """An operator some of whose outputs are variables; other outputs exist."""
         graph = self.b.graph
-        graph.ops.append(Op(graph.unique_name(name), op, tuple(inputs), tuple(outputs), dict(attrs)))
+        graph.ops.append(Op(graph.unique_name(name), op, tuple(inputs), tuple(outputs), dict(attrs), self.b.origin))
 
     def _result(self, base: str, shape: tuple[int, ...], dtype: DType = DType.FLOAT32) -> str:
         name = self.b.graph.unique_name(base)
@@ -112,7 +112,7 @@ class Updates:
         skipped = self._result(f"{variable}.skipped", (1,), DType.INT32)
         names = (*inputs, self.skipped, *seed)
         draft = Op("", op, names, (variable, skipped, *seed), dict(attrs))
-        legal = legal_inputs(self.b.graph, self.b.node(draft))
+        legal = legal_inputs(self.b.graph, self.b.node(draft), self.b.origin)
         self._append(op, f"{variable}.update", legal, draft.outputs, attrs)
         self.skipped = skipped
         self.trained.append(variable)
