@@ -7,10 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
+from mcu_gen import api
+from mcu_gen.build import build_project
 from mcu_gen.resources import resource_dir
 from mcu_gen.targets import Target, list_targets, load_target, project_files
 from support.emulated import run_program, toolchain_command
+from train.networks import Network, build, dense
 
 TARGETS = list_targets()
 STORES = [t for t in TARGETS if t.region_or_none("store")]
@@ -142,3 +146,21 @@ def test_the_driver_of_nrf52_on_the_nvmc_of_qemu(tmp_path: Path) -> None:
     semihosting = ["-semihosting-config", "enable=on,target=native", "-kernel", str(elf)]
     done = subprocess.run([qemu, *machine, *semihosting], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout + done.stderr).splitlines() == SAID
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
+@pytest.mark.parametrize(("board", "expects_nmi"), [("nucleo_l4r5zi", True), ("nucleo_f446re", False)])
+def test_firmware_that_learns_links_below_its_store(board: str, expects_nmi: bool, tmp_path: Path) -> None:
+    """No RAM but the arena's, no byte of the program in the store; the NMI is the driver's where it expects one."""
+    network = Network("net", (1, 6), [dense(5, activation="relu"), dense(3)])
+    api.generate(build(network), board, tmp_path / "p", train="all,loss=softmax_cross_entropy")
+    built = build_project(tmp_path / "p", toolchain="gcc")
+    assert (built.bss, built.data) == (built.arena_bytes, 0)
+    with built.elf.open("rb") as file:
+        elf = ELFFile(file)
+        ends = [s["p_paddr"] + s["p_filesz"] for s in elf.iter_segments() if s["p_filesz"]]
+        symbols = {s.name: s["st_value"] for s in elf.get_section_by_name(".symtab").iter_symbols()}
+        vector = int.from_bytes(elf.get_section_by_name(".vectors").data()[8:12], "little")
+    assert max(ends) <= load_target(board).region("store").base
+    assert vector == symbols["NMI_Handler"]
+    assert (symbols["NMI_Handler"] != symbols["Fault_Handler"]) == expects_nmi
