@@ -143,7 +143,7 @@ def test_a_label_that_is_no_class_changes_nothing(label: int, tmp_path: Path) ->
     [
         ("", "does not say"), ("tail", "does not say"), ("last:0", "does not say"), ("last:x", "does not say"),
         ("layers=", "does not say"), ("all,dtype=f16", "dtype=f16"), ("all,optimizer=adam", "optimizer=adam"),
-        ("all,loss=hinge", "loss=hinge"), ("all,replay=4", "replay=4"), ("all,loss", "no key=value"),
+        ("all,loss=hinge", "loss=hinge"), ("all,replay=0", "replay=0"), ("all,loss", "no key=value"),
         ("all,loss=mse,loss=mse", "twice"), ("missing.toml", "cannot be read"),
     ],
 )  # fmt: skip

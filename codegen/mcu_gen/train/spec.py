@@ -18,6 +18,11 @@ LOSSES = ("softmax_cross_entropy", "mse")
 #: The keys, and the values that they take ("" stands for the default).
 _CHOICES = {"optimizer": ("sgd",), "loss": LOSSES, "dtype": ("f32",)}
 
+#: Keys with a whole number from 1 on, and the largest.
+_COUNTS = {"replay": 1 << 16, "replay_steps": 16}
+
+_KEYS = ", ".join((*_CHOICES, *_COUNTS))
+
 _FORMS = "head, last:N, all, bias, layers=a+b"
 
 
@@ -30,6 +35,8 @@ class TrainSpec:
         count: layers, for ``last``.
         layers: names, for ``layers``.
         loss: ``softmax_cross_entropy``, ``mse``, or "" for what the network's end suggests.
+        replay: samples that a replay buffer holds; 0 for none.
+        replay_steps: how many of them every step trains on after the new sample.
         text: the request as the user wrote it.
     """
 
@@ -37,6 +44,8 @@ class TrainSpec:
     count: int = 1
     layers: tuple[str, ...] = ()
     loss: str = ""
+    replay: int = 0
+    replay_steps: int = 1
     text: str = ""
 
 
@@ -53,7 +62,7 @@ def parse_spec(text: str) -> TrainSpec:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(f"{pair!r} is no key=value", where="--train", hints=[f"keys are {', '.join(_CHOICES)}"])
+            raise UsageError(f"{pair!r} is no key=value", where="--train", hints=[f"keys are {_KEYS}"])
         if key in options:
             raise UsageError(f"{key} is given twice", where="--train")
         options[key] = value
@@ -79,16 +88,27 @@ def _from_file(path: Path) -> TrainSpec:
 
 def _checked(what: str, options: Mapping[str, str], text: str) -> TrainSpec:
     for key, value in options.items():
+        if key in _COUNTS:
+            continue
         if key not in _CHOICES:
-            raise UsageError(
-                f"{key}={value} is not supported", where="--train", hints=[f"keys are {', '.join(_CHOICES)}"]
-            )
+            raise UsageError(f"{key}={value} is not supported", where="--train", hints=[f"keys are {_KEYS}"])
         if value not in _CHOICES[key]:
             raise UsageError(
                 f"{key}={value} is not supported", where="--train", hints=[f"use {', '.join(_CHOICES[key])}"]
             )
     kind, count, layers = _what(what)
-    return TrainSpec(kind, count, layers, options.get("loss", ""), text)
+    counts = {key: _count(key, options[key]) for key in _COUNTS if key in options}
+    if "replay_steps" in counts and "replay" not in counts:
+        raise UsageError("replay_steps=... goes with replay=N", where="--train")
+    return TrainSpec(kind, count, layers, options.get("loss", ""), text=text, **counts)
+
+
+def _count(key: str, value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= _COUNTS[key]:
+        raise UsageError(
+            f"{key}={value} is not supported", where="--train", hints=[f"use a number from 1 to {_COUNTS[key]}"]
+        )
+    return int(value)
 
 
 def _what(what: str) -> tuple[str, int, tuple[str, ...]]:

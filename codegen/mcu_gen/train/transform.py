@@ -15,6 +15,7 @@ from mcu_gen.errors import UnsupportedModelError, UsageError
 from mcu_gen.graph import DType, Graph, Tensor, Training
 from mcu_gen.train.builder import Builder
 from mcu_gen.train.gradients import backward, refusal
+from mcu_gen.train.replay import with_replay
 from mcu_gen.train.seam import dequantized_again, float_suffix, is_quantized
 from mcu_gen.train.spec import TrainSpec
 
@@ -71,7 +72,8 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     out.outputs += [loss, b.skipped]
     order = [n for n in trained if n in b.updated]
     out.training = Training(first, label, loss, b.skipped, b.rate, tuple(order), notes)
-    return dequantized_again(out).prune()
+    out = dequantized_again(out).prune()
+    return with_replay(out, spec.replay, spec.replay_steps) if spec.replay else out
 
 
 def _end(graph: Graph, spec: TrainSpec) -> _End:
