@@ -56,7 +56,7 @@ def same(a: Run, b: Run) -> bool:
 
 @pytest.mark.parametrize(
     ("spec", "form"),
-    [("head", "int8"), ("last:3", "int8"), ("layers=conv2d5+fully_connected9", "int8"), ("last:2", "float")],
+    [("head,replay=3", "int8"), ("last:3", "int8"), ("layers=conv2d5+fully_connected9", "int8"), ("last:2", "float")],
 )
 def test_plans_cut_at_random_train_with_the_same_bits(spec: str, form: str, tmp_path: Path) -> None:
     """AddressSanitizer guards all of the arena that a layer has no business with, tiles and streamed rows included."""

@@ -179,8 +179,10 @@ def labelled(made: Integer, network: Network) -> Samples:
     return [(s[0], rng.integers(0, shape[-1], 1).astype(np.int32)) for s in made.samples]
 
 
-@pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    ("network", "spec"), [*((CNN, s) for s in SPECS), *((n, s) for n in NETWORKS[1:] for s in ("last:2", "all"))],
+    ids=lambda v: v.name if isinstance(v, Network) else v,
+)  # fmt: skip
 def test_generated_c_trains_as_the_executor(network: Network, spec: str, tmp_path: Path) -> None:
     made = quantized(build(network))
     graph = make_training_graph(made.graph, parse_spec(f"{spec},loss={network.loss}"), rate=0.05)

@@ -101,7 +101,7 @@ def test_shared_models(model: str, spec: str, shared: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize("spec", ["head", "last:3"])
+@pytest.mark.parametrize("spec", ["head,replay=8,replay_steps=2", "last:3"])
 def test_a_project_trains_on_the_core_with_the_hosts_bits(
     spec: str, digits: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:

@@ -150,7 +150,7 @@ def test_a_label_that_is_no_class_changes_nothing(label: int, tmp_path: Path) ->
         ("all,clip=-1", "clip"), ("all,clip=nan", "clip"), ("all,weight_decay=2", "weight_decay"),
         ("all,loss_scale=2", "dtype=f16"), ("all,rounding=master", "dtype=f16"),
         ("all,dtype=f16,loss_scale=3", "loss_scale"), ("all,dtype=f16,rounding=up", "rounding"),
-        ("all,loss=hinge", "loss=hinge"), ("all,replay=4", "replay=4"), ("all,loss", "no key=value"),
+        ("all,loss=hinge", "loss=hinge"), ("all,replay=0", "replay=0"), ("all,loss", "no key=value"),
         ("all,loss=mse,loss=mse", "twice"), ("missing.toml", "cannot be read"),
     ],
 )  # fmt: skip

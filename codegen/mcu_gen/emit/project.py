@@ -68,11 +68,22 @@ def computed_macs(plan: Plan, step: Step) -> int:
     return macs * rows * columns // (cut.shape[1] * cut.shape[2])
 
 
-def phase(plan: Plan, step: Step) -> str:
-    """What a step belongs to: ``inference``, or in the rest of a training step ``backward`` or ``update``."""
-    if step.index < plan.inference_steps:
-        return "inference"
-    return "update" if any(t.variable for t in step.node.outputs) else "backward"
+def phases(plan: Plan) -> list[str]:
+    """What each step belongs to: ``inference``, or in the rest of a training step ``backward``, ``update`` or
+    ``replay``.
+    """
+    replay = None if plan.graph.training is None else plan.graph.training.replay
+    names = [op.name for op in plan.graph.ops]
+    replayed = set() if replay is None else set(names[names.index(replay.first) :])
+
+    def phase(step: Step) -> str:
+        if step.index < plan.inference_steps:
+            return "inference"
+        if step.node.name in replayed:
+            return "replay"
+        return "update" if any(t.variable for t in step.node.outputs) else "backward"
+
+    return [phase(s) for s in plan.steps]
 
 
 def layer_data(plan: Plan) -> list[dict[str, Any]]:
@@ -84,7 +95,7 @@ def layer_data(plan: Plan) -> list[dict[str, Any]]:
             "name": s.node.name,
             "op": s.node.type,
             "kernel": s.kernel.name,
-            "phase": phase(plan, s),
+            "phase": phase,
             **part_data(of.get(s.node.name)),
             "inputs": [t.name for t in s.node.inputs if t is not None and t.data is None],
             "output": s.node.y.name,
@@ -94,7 +105,7 @@ def layer_data(plan: Plan) -> list[dict[str, Any]]:
             "computed_macs": computed_macs(plan, s),
             "scratch_bytes": 0 if s.scratch is None else plan.buffers[s.scratch].bytes,
         }
-        for s in plan.steps
+        for s, phase in zip(plan.steps, phases(plan), strict=True)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from mcu_gen.graph.dtype import DType
 from mcu_gen.graph.executor import Executor
-from mcu_gen.graph.ir import Graph, Node, Op, QuantParams, Tensor, Training
+from mcu_gen.graph.ir import Graph, Node, Op, QuantParams, Replay, Tensor, Training
 from mcu_gen.graph.operator import Constraint, Operator, TensorType, Verdict, check, operator, operators, register
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Op",
     "Operator",
     "QuantParams",
+    "Replay",
     "Tensor",
     "TensorType",
     "Training",

@@ -175,6 +175,23 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """The replay buffer of a training step.
+
+    Attributes:
+        samples: slots of the buffer.
+        steps: samples of it that every step trains on after the new one.
+        variables: what it is made of.
+        first: the first operator of the training step that works for it.
+    """
+
+    samples: int
+    steps: int
+    variables: tuple[str, ...]
+    first: str
+
+
+@dataclass(frozen=True)
 class Training:
     """What a graph that trains itself adds to an inference: the rest of a training step, and its tensors.
 
@@ -200,6 +217,7 @@ class Training:
     state: tuple[str, ...] = ()
     #: what the user of the network should know, a sentence each
     notes: tuple[str, ...] = ()
+    replay: Replay | None = None
 
 
 class Graph:

@@ -87,6 +87,18 @@ def _fusion(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
+def _replay(plan: Plan) -> dict[str, Any] | None:
+    """The replay buffer of a training step: its slots, the bytes of it in the arena, samples per step."""
+    replay = None if plan.graph.training is None else plan.graph.training.replay
+    if replay is None:
+        return None
+    return {
+        "samples": replay.samples,
+        "bytes": sum(plan.buffers[n].bytes for n in replay.variables),
+        "steps": replay.steps,
+    }
+
+
 def plan_data(plan: Plan) -> dict[str, Any]:
     """The plan as JSON-ready data, with the keys of the command-line contract and more.
 
@@ -116,6 +128,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "macs_overhead_pct": plan.macs_overhead_pct,
         "input": "keep" if plan.streamed is None else "rows",
         "fusion": _fusion(plan),
+        "replay": _replay(plan),
         "peak": {"step": step, "layer": layer_at(plan, step), "bytes": top},
         "steps": steps,
         "tensors": _tensors(plan),

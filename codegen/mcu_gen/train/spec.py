@@ -46,6 +46,8 @@ class TrainSpec:
             ``stochastic``-ally or to ``nearest``.
         batch_norm: ``frozen``, or ``running``: factors and offsets of channels that a converter left of a batch
             normalization become one whose statistics follow the stream.
+        replay: samples that a replay buffer holds; 0 for none.
+        replay_steps: how many of them every step trains on after the new sample.
         text: the request as the user wrote it.
     """
 
@@ -62,6 +64,8 @@ class TrainSpec:
     loss_scale: float = 1.0
     rounding: str = "master"
     batch_norm: str = "frozen"
+    replay: int = 0
+    replay_steps: int = 1
     text: str = ""
 
     @property
@@ -90,10 +94,13 @@ def _number(low: float, high: float) -> Callable[[str], float]:
     return read
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1 << 20:
-        raise ValueError("use a whole number from 1 on")
-    return int(text)
+def _count(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise ValueError(f"use a number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def _dtype(text: str) -> DType:
@@ -114,13 +121,15 @@ _KEYS: dict[str, Callable[[str], Any]] = {
     "optimizer": _one_of(*OPTIMIZERS),
     "loss": _one_of(*LOSSES),
     "dtype": _dtype,
-    "batch": _count,
+    "batch": _count(1 << 20),
     "momentum": _number(0, 1),
     "weight_decay": _number(0, 1),
     "clip": _number(1e-6, 1e6),
     "loss_scale": _loss_scale,
     "rounding": _one_of(*ROUNDINGS),
     "batch_norm": _one_of("frozen", "running"),
+    "replay": _count(1 << 16),
+    "replay_steps": _count(16),
 }
 
 
@@ -174,6 +183,8 @@ def _checked(what: str, options: Mapping[str, str], text: str) -> TrainSpec:
     kind, count, layers = _what(what)
     if "momentum" in values and values.get("optimizer") != "momentum":
         raise UsageError("momentum=... goes with optimizer=momentum", where="--train")
+    if "replay_steps" in values and "replay" not in values:
+        raise UsageError("replay_steps=... goes with replay=N", where="--train")
     half = values.get("dtype") is DType.FLOAT16
     for key in ("rounding", "loss_scale"):
         if key in values and not half:

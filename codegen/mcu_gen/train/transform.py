@@ -16,6 +16,7 @@ from mcu_gen.train.builder import Builder
 from mcu_gen.train.gradients import backward, parameters, refusal
 from mcu_gen.train.half import halved
 from mcu_gen.train.prepare import prepared, transposed_convolutions
+from mcu_gen.train.replay import with_replay
 from mcu_gen.train.running_norm import with_running_norms
 from mcu_gen.train.seam import dequantized_again, float_suffix, is_quantized
 from mcu_gen.train.select import trained_constants
@@ -85,7 +86,8 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
     out.training = Training(
         found.first, found.label, found.loss, skipped, updates.rate, order, spec.mode, tuple(updates.state), notes
     )
-    return without_broadcasts(dequantized_again(out).prune())
+    out = without_broadcasts(dequantized_again(out).prune())
+    return with_replay(out, spec.replay, spec.replay_steps) if spec.replay else out
 
 
 @dataclass(frozen=True)
