@@ -187,7 +187,7 @@ def _call(command: Sequence[str]) -> None:
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr[-3000:]}"
 
 
-def _link_and_run(folder: Path, objects: Sequence[Path], target: Target) -> subprocess.CompletedProcess[str]:
+def link_and_run(folder: Path, objects: Sequence[Path], target: Target) -> subprocess.CompletedProcess[str]:
     """Builds ``folder/main.c`` and the board's files, links them with ``objects``, runs the program."""
     flags = _flags()
     toolchain = flags.choose(target.settings)
@@ -230,7 +230,7 @@ def run_program(folder: Path, main: str, target: Target) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (folder / "main.c").write_text(main)
-    return _link_and_run(folder, [], target).stdout
+    return link_and_run(folder, [], target).stdout
 
 
 def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[str, str]:
@@ -254,7 +254,7 @@ def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[s
     declarations = "\n".join(f"extern const test_case {n};" for n in names)
     main = _MAIN.format(declarations=declarations, names=", ".join(f"&{n}" for n in names))
     (folder / "main.c").write_text(main)
-    ran = _link_and_run(folder, [u.with_suffix(".o") for u in units], target)
+    ran = link_and_run(folder, [u.with_suffix(".o") for u in units], target)
     lines = ran.stdout.split("\n")
     said = {int(line[5:]): line[:4] for line in lines if line[:5] in ("PASS ", "FAIL ") and line[5:].isdigit()}
     failures = {
