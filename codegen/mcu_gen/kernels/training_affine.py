@@ -19,7 +19,7 @@ class MulUpdateF32(Update):
 
     def cost(self, node: Node, target: Target) -> int:
         del target
-        return 18 * node.x.elements + 8 * node.input(2).elements
+        return 22 * node.x.elements + 15 * node.input(2).elements
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -45,7 +45,7 @@ class BatchNormF32(Float32):
 
     def cost(self, node: Node, target: Target) -> int:
         del target
-        return 12 * node.x.elements + 60 * node.x.shape[-1]
+        return 17 * node.x.elements + 65 * node.x.shape[-1]
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -72,7 +72,7 @@ class BatchNormStatisticsF32(Update):
 
     def cost(self, node: Node, target: Target) -> int:
         del target
-        return 25 * node.x.elements + 60 * node.x.shape[-1]
+        return 19 * node.x.elements + 80 * node.x.shape[-1]
 
     def call(self, node: Node, target: Target) -> Call:
         del target
