@@ -187,7 +187,7 @@ def _call(command: Sequence[str]) -> None:
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr[-3000:]}"
 
 
-def _link_and_run(
+def link_and_run(
     folder: Path, objects: Sequence[Path], target: Target, sources: Sequence[Path] = (), options: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Builds ``folder/main.c``, ``sources`` and the board's files, links them with ``objects``, runs the program."""
@@ -243,7 +243,7 @@ def run_program(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (folder / "main.c").write_text(main)
-    return _link_and_run(folder, [], target, sources, options).stdout
+    return link_and_run(folder, [], target, sources, options).stdout
 
 
 def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[str, str]:
@@ -267,7 +267,7 @@ def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[s
     declarations = "\n".join(f"extern const test_case {n};" for n in names)
     main = _MAIN.format(declarations=declarations, names=", ".join(f"&{n}" for n in names))
     (folder / "main.c").write_text(main)
-    ran = _link_and_run(folder, [u.with_suffix(".o") for u in units], target)
+    ran = link_and_run(folder, [u.with_suffix(".o") for u in units], target)
     lines = ran.stdout.split("\n")
     said = {int(line[5:]): line[:4] for line in lines if line[:5] in ("PASS ", "FAIL ") and line[5:].isdigit()}
     failures = {

@@ -210,17 +210,24 @@ def _included(root: Path, source: Path | str) -> str:
 
 def write_unit(folder: Path, build: Build, *, poison: bool) -> Path:
     """The network's library in ``folder/<net>`` and one C file that includes all of it."""
-    root = folder / build.net
+    unit = write_library(folder, build.plan, build.net)
+    if poison:
+        unit.write_text(f"#define {build.net.upper()}_POISON\n" + unit.read_text())
+    return unit
+
+
+def write_library(folder: Path, plan: Plan, net: str) -> Path:
+    """The library of a planned network in ``folder/<net>`` and one C file that includes all of it."""
+    root = folder / net
     sources: list[str] = []
-    for name, text in network_files(build.plan, build.net).items():
+    for name, text in network_files(plan, net).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         if name.endswith(".c"):
             sources.append(name)
     unit = root / "unit.c"
-    define = f"#define {build.net.upper()}_POISON\n" if poison else ""
-    unit.write_text(define + "".join(_included(root, s) for s in sources))
+    unit.write_text("".join(_included(root, s) for s in sources))
     return unit
 
 

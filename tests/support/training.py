@@ -112,7 +112,7 @@ def _parse(graph: Graph, data: bytes, steps: int) -> Run:
     return Run(table["loss"], table["skipped"], table["y"], weights)
 
 
-def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Relative L2 distance of ``a`` from ``b``."""
+def distance(a: np.ndarray, b: np.ndarray, at_least: float = 0.0) -> float:
+    """L2 distance of ``a`` from ``b``, relative to the norm of ``b`` or to ``at_least`` where that is more."""
     difference = np.linalg.norm(a.astype(np.float64) - b.astype(np.float64))
-    return float(difference / max(float(np.linalg.norm(b.astype(np.float64))), 1e-30))
+    return float(difference / max(float(np.linalg.norm(b.astype(np.float64))), at_least, 1e-30))

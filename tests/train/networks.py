@@ -72,7 +72,8 @@ def _functions() -> list[Network]:
     for i in range(0, len(layers), 3):
         chain = [part for layer in layers[i : i + 3] for part in (dense(9), op("mul", value=2.0), layer)]
         found.append(Network(f"functions {i}", (2, 6), [*chain, dense(4), op("softmax")]))
-    return found
+    least = [dense(9), op("mul", value=2e-7), op("l2_normalization"), dense(4), op("softmax")]
+    return [*found, Network("norms near their least value", (4, 6), least)]
 
 
 def _binaries() -> list[Network]:

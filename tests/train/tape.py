@@ -60,24 +60,26 @@ def loss_of(kind: str, y: Any, label: np.ndarray) -> Any:
     return tf.reduce_mean(tf.square(y - label) if kind == "mse" else tf.abs(y - label))
 
 
+def differentiated(network: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Any, dict[str, Any]]:
+    """The loss and the gradients of the weights that it depends on."""
+    variables = {k: tf.Variable(v.astype(np.float64)) for k, v in arrays.items() if k not in ("x", "label")}
+    with tf.GradientTape() as tape:
+        y = output(network, tf.constant(arrays["x"].astype(np.float64)), variables)
+        loss = loss_of(network["loss"], y, arrays["label"])
+    gradients = tape.gradient(loss, variables)
+    return loss.numpy(), {k: g.numpy() for k, g in gradients.items() if g is not None}
+
+
 def main(source: str, target: str) -> None:
     data = np.load(source)
     found: dict[str, Any] = {}
     for network in json.loads(str(data["networks"])):
         name = network["name"]
         arrays = {k[len(name) + 1 :]: v for k, v in data.items() if k.startswith(name + "/")}
-        label = arrays.pop("label")
-        variables = {k: tf.Variable(v.astype(np.float64)) for k, v in arrays.items() if k != "x"}
-        with tf.GradientTape() as tape:
-            loss = loss_of(
-                network["loss"], output(network, tf.constant(arrays["x"].astype(np.float64)), variables), label
-            )
-        found[f"{name}/loss"] = loss.numpy()
-        for key, gradient in tape.gradient(loss, variables).items():
-            if gradient is not None:
-                found[f"{name}/grad/{key}"] = gradient.numpy()
+        found[f"{name}/loss"], gradients = differentiated(network, arrays)
+        found |= {f"{name}/grad/{k}": g for k, g in gradients.items()}
     np.savez_compressed(target, **found)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -47,7 +47,7 @@ def transposed(layer: dict[str, Any], x: Any, w: Any) -> Any:
 
 
 def resized(layer: dict[str, Any], x: Any) -> Any:
-    """The TFLite operators are those of ``tf.raw_ops``; they take float64 and give gradients of float32 and float64."""
+    """The TFLite operators are those of ``tf.raw_ops``."""
     kind = tf.raw_ops.ResizeBilinear if layer["op"] == "resize_bilinear" else tf.raw_ops.ResizeNearestNeighbor
     options = {k: layer.get(k, False) for k in ("align_corners", "half_pixel_centers")}
     if layer["op"] == "resize_bilinear":

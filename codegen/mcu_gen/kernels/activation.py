@@ -224,7 +224,7 @@ class NegF32(Pointwise):
     name = "neg_f32"
     ops = ("neg",)
     dtype = DType.FLOAT32
-    instructions = 6
+    instructions = 5
 
 
 @kernel
@@ -234,4 +234,4 @@ class SquareF32(Pointwise):
     name = "square_f32"
     ops = ("square",)
     dtype = DType.FLOAT32
-    instructions = 6
+    instructions = 5

@@ -19,7 +19,7 @@ class _Regression(Float32):
 
     def cost(self, node: Node, target: Target) -> int:
         del target
-        return 15 * node.x.elements + 30
+        return 18 * node.x.elements + 70
 
     def call(self, node: Node, target: Target) -> Call:
         del target

@@ -13,7 +13,7 @@ class _ActivationGrad(Float32):
 
     ops = ("activation_grad",)
     function: str
-    instructions: int = 10  # per element
+    instructions: int = 10
 
     def rejects(self, node: Node, target: Target) -> str | None:
         if node.str_attr("activation") != self.function:
@@ -26,11 +26,16 @@ class _ActivationGrad(Float32):
 
     def cost(self, node: Node, target: Target) -> int:
         del target
-        return self.instructions * node.y.elements
+        return self.per_element(node) * node.y.elements
 
     def call(self, node: Node, target: Target) -> Call:
         del target
         return Call({"elements": node.y.elements, **self.options(node)}, (In(0), In(1), Out(0)))
+
+    def per_element(self, node: Node) -> int:
+        """Instructions for one element."""
+        del node
+        return self.instructions
 
     def options(self, node: Node) -> dict[str, Value]:
         """Fields that say more about the function."""
@@ -57,6 +62,7 @@ class LogisticGradF32(_ActivationGrad):
 
     name = "logistic_grad_f32"
     function = "logistic"
+    instructions = 7
 
 
 @kernel
@@ -66,6 +72,7 @@ class TanhGradF32(_ActivationGrad):
 
     name = "tanh_grad_f32"
     function = "tanh"
+    instructions = 8
 
 
 @kernel
@@ -75,6 +82,7 @@ class EluGradF32(_ActivationGrad):
 
     name = "elu_grad_f32"
     function = "elu"
+    instructions = 9
 
 
 @kernel
@@ -94,7 +102,9 @@ class GeluGradF32(_ActivationGrad):
 
     name = "gelu_grad_f32"
     function = "gelu"
-    instructions = 140
+
+    def per_element(self, node: Node) -> int:
+        return 88 if node.bool_attr("approximate") else 150
 
     def options(self, node: Node) -> dict[str, Value]:
         return {"approximate": int(node.bool_attr("approximate"))}

@@ -22,7 +22,7 @@ class MulUpdate(Update):
 
     def cost(self, node: Node, target: Target) -> int:
         del target
-        return 18 * node.x.elements + 8 * node.input(2).elements
+        return 22 * node.x.elements + 15 * node.input(2).elements
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -47,7 +47,7 @@ class BatchNorm(Floating):
 
     def cost(self, node: Node, target: Target) -> int:
         del target
-        return 12 * node.x.elements + 60 * node.x.shape[-1]
+        return 17 * node.x.elements + 65 * node.x.shape[-1]
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -75,7 +75,7 @@ class BatchNormStatistics(Update):
 
     def cost(self, node: Node, target: Target) -> int:
         del target
-        return 25 * node.x.elements + 60 * node.x.shape[-1]
+        return 19 * node.x.elements + 80 * node.x.shape[-1]
 
     def call(self, node: Node, target: Target) -> Call:
         del target

@@ -26,17 +26,15 @@ def _own_vectors(graph: Graph) -> Graph:
     Matrices and filters that are used twice are taken to be meant so.
     """
     out = graph.copy()
-    seen: set[str] = set()
     for position, op in enumerate(out.ops):
         inputs = list(op.inputs)
         for index, kind in parameters(out.node(op)):
             name = inputs[index]
             if name is None or kind == "weight":
                 continue
-            if name in seen or len(out.consumers(name)) > 1:
-                inputs[index] = out.unique_name(f"{op.name}.{name}")
-                out.add_tensor(out.tensors[name].replace(name=inputs[index]))
-            seen.add(name)
+            if len(out.consumers(name)) > 1:
+                own = out.tensors[name].replace(name=out.unique_name(f"{op.name}.{name}"))
+                inputs[index] = out.add_tensor(own).name
         out.ops[position] = op.replace(inputs=tuple(inputs))
     return out.prune()
 

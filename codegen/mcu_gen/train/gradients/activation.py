@@ -50,10 +50,12 @@ def _log_softmax(b: Builder, node: Node, dy: str, wanted: frozenset[int]) -> dic
 
 @rule("l2_normalization")
 def _l2_normalization(b: Builder, node: Node, dy: str, wanted: frozenset[int]) -> dict[int, str]:
-    """(dy - y (sum of dy y)) / norm."""
+    """(dy - y (sum of dy y)) / norm; where the norm is below its least value, it is that number: dy / norm."""
     del wanted
     name, x, y = name_of(node, 0), node.x.name, node.y.name
     squares = total(b, b.one("square", [x], name), _last(node), name)
-    inverse = b.one("rsqrt", [b.one("maximum", [squares, scalar(b, 1e-12, x, f"{name}.least")], name)], name)
-    along = mul(b, y, total(b, mul(b, dy, y, name), _last(node), name), name)
-    return {0: mul(b, sub(b, dy, along, name), inverse, name)}
+    least = scalar(b, 1e-12, x, f"{name}.least")
+    inverse = b.one("rsqrt", [b.one("maximum", [squares, least], name)], name)
+    part = total(b, mul(b, dy, y, name), _last(node), name)
+    part = b.one("clamp_grad", [part, sub(b, squares, least, name)], name, activation="relu")
+    return {0: mul(b, sub(b, dy, mul(b, y, part, name), name), inverse, name)}
