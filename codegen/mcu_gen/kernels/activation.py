@@ -185,6 +185,7 @@ class LookupS16(Pointwise):
 
 
 @kernel
+@halves()
 class EluF32(Pointwise):
     """float32."""
 
@@ -195,6 +196,7 @@ class EluF32(Pointwise):
 
 
 @kernel
+@halves()
 class GeluF32(Pointwise):
     """float32."""
 

@@ -125,6 +125,8 @@ class Kernel:
     #: What several kernels of one template differ in: ``x`` and ``w`` are the elements (``f32``, ``f16``) of
     #: activations and of weights.
     elements: ClassVar[Mapping[str, str]] = {"x": "f32", "w": "f32"}
+    #: No model file brings it about: it serves graphs that train.
+    of_training: ClassVar[bool] = False
     #: Operator types (names in ``ops/``) that it serves.
     ops: ClassVar[tuple[str, ...]]
     #: Target features that its code needs (all of them); () is plain C99.
@@ -188,7 +190,13 @@ def halves(*pairs: tuple[str, str]) -> Callable[[type[Kernel]], type[Kernel]]:
     def known(cls: type[Kernel]) -> type[Kernel]:
         for x, w in pairs or (("f16", "f16"),):
             name = cls.name.removesuffix("_f32") + (f"_{x}" if x == w else f"_{x}_{w}")
-            fields = {"name": name, "template": cls.name, "elements": {"x": x, "w": w}, "dtype": DType.FLOAT16}
+            fields = {
+                "name": name,
+                "template": cls.name,
+                "elements": {"x": x, "w": w},
+                "dtype": DType.FLOAT16,
+                "of_training": True,
+            }
             kernel(type(f"{cls.__name__}{x}{w}", (cls,), {**fields, "__doc__": cls.__doc__}))
         return cls
 

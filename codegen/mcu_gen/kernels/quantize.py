@@ -186,6 +186,7 @@ class DequantizeS8F16(ToReals):
     """int8 to halves."""
 
     name = "dequantize_s8_f16"
+    of_training = True
     types = (DType.INT8, DType.FLOAT16)
 
 

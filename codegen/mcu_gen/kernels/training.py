@@ -16,6 +16,8 @@ from mcu_gen.targets import Target
 
 #: Activations and weights in one type of elements, and halves with float32 weights beside them.
 ALL = (("f32", "f32"), ("f16", "f32"), ("f16", "f16"))
+#: Vectors of channels are float32.
+VECTORS = (("f32", "f32"), ("f16", "f32"))
 #: Kernels without weights.
 PLAIN = (("f32", "f32"), ("f16", "f16"))
 
@@ -103,7 +105,7 @@ class FullyConnectedUpdate(Update):
         return Call(fields, self.operands(node))
 
 
-@variants(*ALL)
+@variants(*VECTORS)
 class BiasUpdate(Update):
     """Channel by channel, rows in order."""
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from mcu_gen.graph import Node
 from mcu_gen.kernels.contract import Call, CFloat, In, Out, Scratch, variants
-from mcu_gen.kernels.training import Floating, Update
+from mcu_gen.kernels.training import VECTORS, Floating, Update
 from mcu_gen.ops.batch_norm_statistics import LARGEST_INPUT
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.targets import Target
 
-#: Factors, offsets and statistics of channels are float32.
-FACTORS = (("f32", "f32"), ("f16", "f32"))
 
-
-@variants(*FACTORS)
+@variants(*VECTORS)
 class MulUpdate(Update):
     """Channel by channel, rows in order."""
 
@@ -30,7 +27,7 @@ class MulUpdate(Update):
         return Call({"rows": node.x.elements // channels, "channels": channels}, self.operands(node))
 
 
-@variants(*FACTORS)
+@variants(*VECTORS)
 class BatchNorm(Floating):
     """A factor and an offset for every channel, in scratch; then row by row, in place."""
 
@@ -65,7 +62,7 @@ class BatchNorm(Floating):
         )
 
 
-@variants(*FACTORS)
+@variants(*VECTORS)
 class BatchNormStatistics(Update):
     """Channel by channel: the sum, then the squares of what differs from the mean, rows in order."""
 

@@ -17,6 +17,7 @@ class Elu(Unary):
     """x -> y of the same shape and type."""
 
     name = "elu"
+    halves = (0,)
     builtin = "ELU"
     dtypes = (DType.INT8, DType.FLOAT32)
     constraints = QUANTIZATION_RULES

@@ -41,6 +41,7 @@ class Gelu(Unary):
     """x -> y of the same shape and type."""
 
     name = "gelu"
+    halves = (0,)
     builtin = "GELU"
     dtypes = (DType.INT8, DType.INT16, DType.FLOAT32)
     constraints = QUANTIZATION_RULES

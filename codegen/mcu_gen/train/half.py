@@ -110,7 +110,7 @@ def _output(out: Graph, graph: Graph, name: str, half: bool, current: dict[str, 
 def legal_inputs(graph: Graph, node: Node, origin: str) -> list[str | None]:
     """The inputs of an operator of the backward pass, converted where its kernels need it; appends the conversions.
 
-    An operator with kernels for halves computes on halves as soon as one of its activations is one.
+    An operator with kernels for halves computes on halves as soon as one of its activations or weights is one.
     """
     impl = operator(node.type)
     names: list[str | None] = list(node.op.inputs)
@@ -118,7 +118,8 @@ def legal_inputs(graph: Graph, node: Node, origin: str) -> list[str | None]:
         return names
     conversions = _Conversions(graph, origin=origin)
     at = impl.half_inputs(node)
-    some = any(node.has_input(i) and node.input(i).dtype is DType.FLOAT16 for i in at)
+    halves = [i for i, t in enumerate(node.inputs) if t is not None and t.dtype is DType.FLOAT16]
+    some = any(i in at or i in impl.half_weights or node.input(i).variable for i in halves)
     for i, tensor in enumerate(node.inputs):
         if tensor is None or not tensor.dtype.is_float or i in impl.half_weights:
             continue
