@@ -23,6 +23,7 @@ typedef enum {
     MCU_MSG_TRAIN_STEP = 0x0E,
     MCU_MSG_LEARNING_RATE = 0x0F,
     MCU_MSG_READ_WEIGHTS = 0x10,
+    MCU_MSG_FREEZE = 0x11,
     MCU_MSG_SAVE_WEIGHTS = 0x20,
     MCU_MSG_LOAD_WEIGHTS = 0x21,
     MCU_MSG_FORGET_WEIGHTS = 0x22,
@@ -425,6 +426,20 @@ typedef struct {
 
 static inline void mcu_read_weights_answer_write(mcu_writer *w, const mcu_read_weights_answer *m) {
     mcu_put_bytes(w, m->data, m->data_count);
+}
+
+/* FREEZE: Freezes a trained tensor, or thaws it; a reset thaws all of them. */
+typedef struct {
+    uint16_t tensor;
+    /* 1 = training steps leave it as it is, 0 = they change it */
+    uint8_t frozen;
+} mcu_freeze_request;
+
+/* 1 = read, 0 = the fields do not have the right length. */
+static inline int mcu_freeze_request_read(mcu_reader *r, mcu_freeze_request *m) {
+    m->tensor = mcu_get_u16(r);
+    m->frozen = mcu_get_u8(r);
+    return mcu_reader_done(r);
 }
 
 /* SAVE_WEIGHTS: Stores the trained weights in flash, where they survive a power loss; takes seconds on some boards. */

@@ -57,6 +57,7 @@ typedef struct {
      * <net>_train_step()), where the label is written, and the trained weights. */
     int (*train_step)(const void *x, const void *label, float *loss);
     void (*set_learning_rate)(float rate);
+    void (*freeze)(unsigned index, int frozen);
     void *(*label)(void);
     void *(*weights)(unsigned index);
     const mcu_tensor_info *label_info, *weights_info;

@@ -293,6 +293,15 @@ static void learning_rate(const mcu_learning_rate_request *q) {
     done();
 }
 
+static void freeze(const mcu_freeze_request *q) {
+    if (q->tensor >= server.model->num_weights) {
+        error(MCU_REASON_RANGE, "no such tensor");
+        return;
+    }
+    server.model->freeze(q->tensor, q->frozen != 0u);
+    done();
+}
+
 static void read_weights(const mcu_read_weights_request *q) {
     const mcu_model *m = server.model;
     if (q->tensor >= m->num_weights) {
@@ -534,6 +543,9 @@ static void dispatch(mcu_reader *r) {
         return;
     case MCU_MSG_READ_WEIGHTS:
         WITH_REQUEST(read_weights, read_weights);
+        return;
+    case MCU_MSG_FREEZE:
+        WITH_REQUEST(freeze, freeze);
         return;
     case MCU_MSG_SAVE_WEIGHTS:
         WITHOUT_REQUEST(save_weights);

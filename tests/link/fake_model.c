@@ -62,11 +62,18 @@ static int invoke(void) {
 }
 
 #ifdef FAKE_HOOKS
+static int frozen_tensor;
+
+static void freeze(unsigned index, int frozen) {
+    (void)index;
+    frozen_tensor = frozen;
+}
+
 static int train_step(const void *x, const void *label, float *loss) {
     if (x != NULL || label != NULL || invoke() != 0) return 9; /* the server writes both before */
     *loss = weights_data[0] + weights_data[1];
     if (label_data[0] < 0) return 2;
-    for (int i = 0; i < 2; i++) weights_data[i] += rate * (float)label_data[0];
+    for (int i = 0; i < 2 && !frozen_tensor; i++) weights_data[i] += rate * (float)label_data[0];
     return 0;
 }
 
@@ -138,6 +145,7 @@ const mcu_model mcu_gen_model = {
     .reset = reset,
 #ifdef FAKE_HOOKS
     .train_step = train_step,
+    .freeze = freeze,
     .set_learning_rate = set_rate,
     .label = label,
     .weights = weights,

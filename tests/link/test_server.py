@@ -193,7 +193,14 @@ def test_training(session: Session) -> None:
         assert answer["skipped"] == (2 if label < 0 else 0)
         losses.append(answer["loss"])
     assert losses == [1.0, 1.5, 1.5]
-    assert session.request("READ_WEIGHTS", tensor=0, offset=4, length=4)["data"] == struct.pack("<f", 1.5)
+    weights = {"tensor": 0, "offset": 4, "length": 4}
+    assert session.request("READ_WEIGHTS", **weights)["data"] == struct.pack("<f", 1.5)
+    for frozen, after in ((1, 1.5), (0, 2.0)):
+        session.request("FREEZE", tensor=0, frozen=frozen)
+        for tensor, data in ((0, bytes(4)), (1, bytes(8))):
+            session.request("WRITE_INPUT", tensor=tensor, offset=0, data=data)
+        session.request("TRAIN_STEP", label=struct.pack("<i", 2))
+        assert session.request("READ_WEIGHTS", **weights)["data"] == struct.pack("<f", after)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +208,7 @@ def test_training(session: Session) -> None:
     [
         ("TRAIN_STEP", {"label": bytes(3)}),
         ("TRAIN_STEP", {"label": bytes(8)}),
+        ("FREEZE", {"tensor": 1, "frozen": 1}),
         ("READ_WEIGHTS", {"tensor": 1, "offset": 0, "length": 1}),
         ("READ_WEIGHTS", {"tensor": 0, "offset": 4, "length": 5}),
         ("READ_WEIGHTS", {"tensor": 0, "offset": 2**32 - 1, "length": 2}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,7 @@ def train(
     shuffle: int | None = None,
     start: str = "",
     save: bool = False,
+    freeze: Sequence[str] = (),
     progress: Callable[[int, int, float], None] = _no_progress,
     phase: Callable[[str], None] = _no_phase,
 ) -> TrainingRun:
@@ -147,6 +148,7 @@ def train(
         shuffle: seed of the order in which samples are taken, another one in every pass.
         start: ``resume`` from the weights in the device's flash, which must be there; ``model``: from those of the
             model, and forget what the flash holds; "" from what the device computes with.
+        freeze: layers, or trained tensors by name, that keep their values in this run.
         save: store the weights in the device's flash at the end.
         progress: called with ``(done, total, loss)`` after every step.
         phase: called with what is being done, in words.
@@ -172,6 +174,7 @@ def train(
     if shuffle is not None and shuffle < 0:
         raise UsageError(f"a seed is 0 or more, not {shuffle}", where="--shuffle")
     classes = labels.reshape(len(labels), -1)[:, 0] if project.label.dtype is DType.INT32 else None
+    frozen = _frozen(project, freeze)
     losses: list[float] = []
     right: list[bool] = []
     skipped = ticks = 0
@@ -181,6 +184,8 @@ def train(
         phase("accuracy before")
         before = _accuracy(device, samples, classes)
         device.set_learning_rate(rate)
+        for index in frozen:
+            device.freeze(index)
         phase("training")
         for done, i in enumerate(_order(len(samples), steps, shuffle)):
             step = device.train_step(samples[i], labels[i])
@@ -226,6 +231,22 @@ def _recorded(run: TrainingRun, on: str, rate: float, samples: int) -> dict[str,
         "instructions_per_step": run.instructions_per_step,
         "curve": run.curve(),
     }
+
+
+def _frozen(project: ProjectFile, names: Sequence[str]) -> list[int]:
+    """Numbers of the trained tensors that ``names`` means, by their own name or that of their layer."""
+    own: dict[str, set[str]] = {s.name: {s.name} for s in project.weights}
+    for layer in project.data["layers"]:
+        if layer.get("variable") in own:
+            own.setdefault(str(layer["of"]), set()).add(str(layer["variable"]))
+    unknown = [n for n in names if n not in own]
+    if unknown:
+        raise UsageError(
+            f"nothing that is trained is called {unknown[0]!r}", where="--freeze",
+            hints=[f"layers and tensors that are trained: {', '.join(own)}"],
+        )  # fmt: skip
+    wanted = {tensor for name in names for tensor in own[name]}
+    return [i for i, s in enumerate(project.weights) if s.name in wanted]
 
 
 def _start(device: Device, start: str) -> None:

@@ -79,6 +79,9 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start from the model's weights; forget those in the device's flash.")
     ] = False,
+    freeze: Annotated[
+        str, typer.Option("--freeze", metavar="A+B", help="Layers, or trained tensors, that keep their values.")
+    ] = "",
     save: Annotated[bool, typer.Option("--save", help="Store the weights in the device's flash at the end.")] = False,
     weights: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="W.npz", help="Write the trained weights.")
@@ -106,6 +109,7 @@ def train(
             on=on,
             shuffle=shuffle,
             start=start,
+            freeze=[n for n in freeze.split("+") if n],
             save=save,
             progress=progress,
             phase=advance.title,

@@ -13,6 +13,7 @@ from mcu_gen.emit.constants import ConstantPool, c_float
 from mcu_gen.emit.environment import render, render_block
 from mcu_gen.emit.segment import SegmentWriter
 from mcu_gen.graph import DType, Graph, Tensor
+from mcu_gen.graph.freeze import handed_on, writers
 from mcu_gen.kernels import Array, CFloat, In, InputList, Kernel, Out, OutputList, Scratch, Value
 from mcu_gen.plan.types import Plan, Step
 from mcu_gen.resources import resource_dir
@@ -94,6 +95,7 @@ class _NetworkWriter:
     def __init__(self, plan: Plan, net: str) -> None:
         self.plan, self.net = plan, net
         self.pool = ConstantPool(net)
+        self.writers = writers(plan.graph)
         self.streamed = {s.streamed for s in plan.segments if s.streamed is not None}
 
     def location(self, tensor: Tensor, *, const: bool) -> str:
@@ -172,10 +174,23 @@ class _NetworkWriter:
             "params": params,
             "before": before,
             "args": ", ".join(([f"&{self.net}_p{step.index}"] if params else []) + args),
+            **self.frozen(step),
             "output": self.location(y, const=True) if whole else "NULL",
             "output_bytes": y.bytes if whole else 0,
             "ranges": self.ranges(step),
         }
+
+    def frozen(self, step: Step) -> dict[str, Any]:
+        """``writes``: the number of the trained tensor that a step changes, or None; ``idle``: what happens instead of
+        the step where that is frozen.
+        """
+        number = self.writers.get(step.node.name)
+        pairs = [] if number is None else handed_on(step.node)
+        idle = [
+            f"memmove({self.location(y, const=False)}, {self.location(step.node.input(i), const=True)}, {y.bytes}u);"
+            for y, i in ((step.node.outputs[o], i) for o, i in pairs)
+        ]
+        return {"writes": number, "idle": idle}
 
     def ranges(self, step: Step) -> list[tuple[int, int]]:
         """``(offset, bytes)`` of the arena that the step may touch: inputs, outputs, scratch."""
@@ -216,6 +231,18 @@ class _NetworkWriter:
             )  # fmt: skip
         return found
 
+    def sums(self) -> list[dict[str, Any]]:
+        """Sums of gradients with the number of the trained tensor that they belong to."""
+        graph = self.plan.graph
+        assert graph.training is not None
+        found: dict[str, int] = {}
+        for op in graph.ops:
+            first = graph.tensors[op.outputs[0]]
+            if op.name in self.writers and first.variable and first.name not in graph.training.trained:
+                found[first.name] = self.writers[op.name]
+        tensors = [(graph.tensors[n], i) for n, i in found.items()]
+        return [{"number": i, "location": self.location(t, const=False), "bytes": t.bytes} for t, i in tensors]
+
     def training(self, origin: Provenance) -> dict[str, Any] | None:
         """The training step of the network: its first step and its tensors; None where there is none."""
         found = self.plan.graph.training
@@ -232,6 +259,8 @@ class _NetworkWriter:
             "loss": self.location(tensors[found.loss], const=True),
             "skipped": self.location(tensors[found.skipped], const=True),
             "rate": self.location(tensors[found.rate], const=False),
+            "frozen": self.location(tensors[found.frozen], const=False),
+            "sums": self.sums(),
             "weights": [self.io(tensors[n], const=False) for n in found.trained],
         }
 

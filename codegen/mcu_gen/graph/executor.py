@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mcu_gen.graph.freeze import handed_on, writers
 from mcu_gen.graph.ir import Graph
 from mcu_gen.graph.widen import evaluate
 
@@ -22,6 +23,21 @@ class Executor:
         """Gives every variable its initial value (the zero point, which is the real number 0, where it has none)."""
         for t in self.graph.variables():
             self.state[t.name] = np.full(t.shape, t.zp, t.dtype.numpy) if t.initial is None else t.initial.copy()
+
+    def freeze(self, index: int, frozen: bool = True) -> None:
+        """Keeps trained tensor ``index`` as it is from now on, or lets it learn again."""
+        assert self.graph.training is not None
+        bits = np.unpackbits(self.state[self.graph.training.frozen].view(np.uint8), bitorder="little")
+        bits[index] = frozen
+        self.state[self.graph.training.frozen] = np.packbits(bits, bitorder="little").view(np.int32)
+
+    def _idle(self) -> set[str]:
+        """Operators that write what is frozen."""
+        training = self.graph.training
+        if training is None:
+            return set()
+        bits = np.unpackbits(self.state[training.frozen].view(np.uint8), bitorder="little")
+        return {name for name, i in writers(self.graph).items() if bits[i]}
 
     def run(self, inputs: Mapping[str, np.ndarray], *, keep: bool = False) -> dict[str, np.ndarray]:
         """One inference; a training step where the graph has one and ``inputs`` hold its label.
@@ -42,9 +58,13 @@ class Executor:
         for t in self.graph.tensors.values():
             if t.data is not None:
                 values[t.name] = t.data
+        idle = self._idle()
         for node in self.graph.nodes():
             if training is not None and not step and node.name == training.first:
                 break
+            if node.name in idle:
+                values.update((node.outputs[o].name, values[node.input(i).name]) for o, i in handed_on(node))
+                continue
             args = [None if t is None else values[t.name] for t in node.inputs]
             results = evaluate(node, args)
             for t, r in zip(node.outputs, results, strict=True):

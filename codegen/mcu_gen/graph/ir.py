@@ -218,6 +218,8 @@ class Training:
     #: what the user of the network should know, a sentence each
     notes: tuple[str, ...] = ()
     replay: Replay | None = None
+    #: variable, int32 [words]: bit i of all its bits says that trained tensor i is frozen (:mod:`mcu_gen.graph.freeze`)
+    frozen: str = ""
 
 
 class Graph:
@@ -311,6 +313,7 @@ class Graph:
         out = self.copy()
         out.ops = kept[::-1]
         named = set(out.inputs) | set(out.outputs)
+        named |= set() if self.training is None else {self.training.frozen}
         for op in out.ops:
             named.update(n for n in (*op.inputs, *op.outputs) if n is not None)
         out.tensors = {n: t for n, t in self.tensors.items() if n in named}

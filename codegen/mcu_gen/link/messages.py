@@ -237,6 +237,14 @@ MESSAGES = (
         "A piece of a trained tensor.",
     ),
     Message(
+        "FREEZE",
+        0x11,
+        (Field("tensor", "u16"), Field("frozen", "u8", "1 = training steps leave it as it is, 0 = they change it")),
+        (),
+        True,
+        "Freezes a trained tensor, or thaws it; a reset thaws all of them.",
+    ),
+    Message(
         "SAVE_WEIGHTS",
         0x20,
         (),

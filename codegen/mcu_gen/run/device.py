@@ -274,6 +274,10 @@ class Device:
             raise DeviceError("rows of the input were missing: the training step was dropped", where=self.name)
         return TrainStep(float(answer["loss"]), int(answer["skipped"]), self._ticks(int(answer["ticks"]), 1))
 
+    def freeze(self, tensor: int, frozen: bool = True) -> None:
+        """Has training steps leave trained tensor ``tensor`` as it is, or change it again."""
+        self._session.request("FREEZE", tensor=tensor, frozen=int(frozen))
+
     def read_weights(self, count: int) -> list[np.ndarray]:
         """The first ``count`` trained tensors of a network that trains itself, in the order of the layers."""
         return [self._read("READ_WEIGHTS", i, info) for i, info in enumerate(self._tensor_infos(3, count))]

@@ -46,6 +46,7 @@ class TrainSpec:
             ``stochastic``-ally or to ``nearest``.
         batch_norm: ``frozen``, or ``running``: factors and offsets of channels that a converter left of a batch
             normalization become one whose statistics follow the stream.
+        normalize: ``none``, or ``running``: the input is standardized by the statistics of the stream.
         replay: samples that a replay buffer holds; 0 for none.
         replay_steps: how many of them every step trains on after the new sample.
         text: the request as the user wrote it.
@@ -64,6 +65,7 @@ class TrainSpec:
     loss_scale: float = 1.0
     rounding: str = "master"
     batch_norm: str = "frozen"
+    normalize: str = "none"
     replay: int = 0
     replay_steps: int = 1
     text: str = ""
@@ -128,6 +130,7 @@ _KEYS: dict[str, Callable[[str], Any]] = {
     "loss_scale": _loss_scale,
     "rounding": _one_of(*ROUNDINGS),
     "batch_norm": _one_of("frozen", "running"),
+    "normalize": _one_of("none", "running"),
     "replay": _count(1 << 16),
     "replay_steps": _count(16),
 }

@@ -15,6 +15,7 @@ from mcu_gen.train.broadcasts import without_broadcasts
 from mcu_gen.train.builder import Builder
 from mcu_gen.train.gradients import backward, parameters, refusal
 from mcu_gen.train.half import halved
+from mcu_gen.train.normalize import append_statistics, standardized
 from mcu_gen.train.prepare import prepared, transposed_convolutions
 from mcu_gen.train.replay import with_replay
 from mcu_gen.train.running_norm import with_running_norms
@@ -53,11 +54,13 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
         UnsupportedModelError: no gradient reaches a trained layer; lists every operator in the way.
         UsageError: a layer that is named does not exist or has no weights.
     """
+    _refuse_state(graph)
     graph = prepared(graph)
     graph = with_running_norms(graph) if spec.batch_norm == "running" else graph
     trained = _trained(graph, spec)
     graph, notes = float_suffix(graph, trained)
     graph = transposed_convolutions(prepared(graph))
+    graph = standardized(graph) if spec.normalize == "running" else graph
     if spec.dtype is DType.FLOAT16:
         graph = halved(graph, trained)
     end = _end(graph, spec)
@@ -80,11 +83,23 @@ def make_training_graph(graph: Graph, spec: TrainSpec, *, rate: float = RATE) ->
             gradients.setdefault(node.input(index).name, []).append(name)
     b.origin = ""
     skipped = updates.finish()
+    append_statistics(out)
     out.inputs.append(found.label)
     out.outputs += [found.loss, skipped]
     order = tuple(n for n in trained if n in updates.written)
+    frozen = out.unique_name("frozen")
+    out.add_tensor(Tensor(frozen, (-(-len(order) // 32),), DType.INT32, variable=True))
     out.training = Training(
-        found.first, found.label, found.loss, skipped, updates.rate, order, spec.mode, tuple(updates.state), notes
+        first=found.first,
+        label=found.label,
+        loss=found.loss,
+        skipped=skipped,
+        rate=updates.rate,
+        trained=order,
+        mode=spec.mode,
+        state=tuple(updates.state),
+        notes=notes,
+        frozen=frozen,
     )
     out = without_broadcasts(dequantized_again(out).prune())
     return with_replay(out, spec.replay, spec.replay_steps) if spec.replay else out
@@ -101,6 +116,15 @@ class _Loss:
     first: str
 
 
+_TRAINABLE = "training takes a network with one output of real numbers, or of codes of them, and no state"
+
+
+def _refuse_state(graph: Graph) -> None:
+    reasons = [f"tensor {t.name} is a variable of the network" for t in graph.variables()]
+    if reasons:
+        raise UnsupportedModelError("the network cannot be trained", reasons=reasons, hints=[_TRAINABLE])
+
+
 def _end(graph: Graph, spec: TrainSpec) -> _End:
     reasons = [
         f"tensor {t.name} is {t.dtype.value}"
@@ -109,13 +133,8 @@ def _end(graph: Graph, spec: TrainSpec) -> _End:
     ]
     if len(graph.outputs) != 1:
         reasons.append(f"the network has {len(graph.outputs)} outputs, training takes one")
-    reasons += [f"tensor {t.name} is a variable of the network" for t in graph.variables()]
     if reasons:
-        raise UnsupportedModelError(
-            "the network cannot be trained",
-            reasons=reasons,
-            hints=["training takes a network with one output of real numbers, or of codes of them, and no state"],
-        )
+        raise UnsupportedModelError("the network cannot be trained", reasons=reasons, hints=[_TRAINABLE])
     output = graph.outputs[0]
     last = graph.producer(output)
     softmax = last is not None and last.type == "softmax" and last.attrs.get("beta") == 1.0
