@@ -251,7 +251,9 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         | {
             "steps": steps,
             "segments": segments,
-            "copies": any(t.halo_bytes or t.side_bytes for s in plan.segments for t in s.tensors.values()),
+            "copies": (copies := any(t.halo_bytes or t.side_bytes for s in plan.segments for t in s.tensors.values())),
+            "max_used": copies or f"{net}_max(" in str(segments),
+            "min_used": f"{net}_min(" in str(segments),
             "variables": writer.variables(),
             "max_ranges": max((len(s["ranges"]) for s in steps), default=1),
         },
