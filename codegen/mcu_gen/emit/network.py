@@ -74,6 +74,8 @@ class _NetworkWriter:
         self.plan, self.net = plan, net
         self.pool = ConstantPool(net)
         self.streamed = {s.streamed for s in plan.segments if s.streamed is not None}
+        #: kernel and parameters -> the step that they are written for
+        self.written: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
 
     def location(self, tensor: Tensor, *, const: bool) -> str:
         """C expression of a tensor's address."""
@@ -138,7 +140,8 @@ class _NetworkWriter:
         call = step.kernel.call(step.node, self.plan.target)
         segment = next((s for s in segments if s["first"] <= step.index <= s["last"]), None)
         before, args = ([], []) if segment else self.arguments(step, call.args)
-        params = [(name, self.field(step, value)) for name, value in call.params.items()]
+        params = tuple((name, self.field(step, value)) for name, value in call.params.items())
+        owner = step.index if segment else self.written.setdefault((step.kernel.name, params), step.index)
         y = step.node.y
         whole = segment is None or segment["last"] == step.index
         return {
@@ -146,9 +149,9 @@ class _NetworkWriter:
             "segment": segment,
             "kernel": step.kernel.name,
             "comment": _comment(f"{step.node.name} ({step.node.type})"),
-            "params": params,
+            "params": params if owner == step.index else (),
             "before": before,
-            "args": ", ".join(([f"&{self.net}_p{step.index}"] if params else []) + args),
+            "args": ", ".join(([f"&{self.net}_p{owner}"] if params else []) + args),
             "output": self.location(y, const=True) if whole else "NULL",
             "output_bytes": y.bytes if whole else 0,
             "ranges": self.ranges(step),
