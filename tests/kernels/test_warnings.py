@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from mcu_gen.emit.network import network_files
+from mcu_gen.plan.planner import make_plan
 from mcu_gen.targets import FEATURES, Target, list_targets
+from mcu_gen.train import make_training_graph, parse_spec
 from ops.test_three_way import TABLES, table
 from support.emulated import core_builds, toolchain_command
+from support.fused import FORMS, forced, residual_network
 from support.three_way import CFLAGS, Build, Prepared, compile_units, prepare, write_unit
+from train import networks
 
 CLANG = next((c for c in ("clang-19", "clang-20", "clang-21", "clang") if shutil.which(c)), None)
 MORE = ["-Wshadow", "-Wundef"]
@@ -23,6 +28,11 @@ for _target in list_targets():
     if "qemu" in _target.emulators:
         SETS.setdefault((_target.manifest["build"]["arch"], _target.features), _target)
 CROSS = [(t, kind) for t in SETS.values() for kind in t.settings["toolchains"]["order"]]
+
+CNN = networks.Network(
+    "cnn", (1, 8, 8, 2),
+    [networks.conv(4, (3, 3), activation="relu"), networks.op("reshape"), networks.dense(4), networks.op("softmax")],
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +66,25 @@ def test_clang_on_the_host_has_no_warnings(ready: list[Prepared], tmp_path: Path
     assert CLANG is not None
     builds = core_builds(ready, Target("host", features=frozenset(FEATURES)))
     messages = compile_units([CLANG, *CFLAGS, *MORE, "-O2"], units(builds, tmp_path))
+    assert not messages, "\n".join(messages.values())
+
+
+@pytest.mark.skipif(CLANG is None, reason="SKIPPED: Clang is not installed")
+def test_clang_has_no_warnings_about_fused_networks_and_training_steps(tmp_path: Path) -> None:
+    """One unit per file, as projects are built: what a segment has no use for is not there."""
+    assert CLANG is not None
+    plans = [forced(residual_network(), Target("host"), form) for form in FORMS]
+    step = make_training_graph(networks.build(CNN), parse_spec("last:2,replay=3"))
+    plans.append(make_plan(step, Target("host", features=frozenset(FEATURES))))
+    files = []
+    for i, plan in enumerate(plans):
+        for name, text in network_files(plan, "net").items():
+            path = tmp_path / f"{i}" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            files += [path] if name.endswith(".c") else []
+    command = [CLANG, *CFLAGS, *MORE, "-fsyntax-only", "-I../include"]
+    messages = compile_units(command, files)
     assert not messages, "\n".join(messages.values())
 
 

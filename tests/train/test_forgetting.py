@@ -25,7 +25,7 @@ from support.training import HOST
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 SEEDS = range(5)
 
-#: Slots of the buffer (392 B each), and the learning rate.
+#: Slots of the buffer (388 B each), and the learning rate.
 SAMPLES, RATE = 100, 0.02
 
 #: Samples of the first classes, and of the others, are seen so many times.

@@ -44,8 +44,13 @@ NO_NUMBERS = {
     "constant input": "codes get another scale",
 }
 
+#: Tables whose int16 operators are looked at too: the others compute functions from coarse tables.
+INT16 = {
+    "average_pool2d", "concatenation", "conv2d", "depthwise_conv2d", "fully_connected", "max_pool2d", "mean", "pad",
+}  # fmt: skip
+
 #: Steps by which LiteRT's own operators miss the real number, beyond the rounding of their output.
-COARSE = {"cases_resize_bilinear": 3.001}
+COARSE = {"cases_resize_bilinear": 3.001, "cases_conv2d": 1.3, "cases_depthwise_conv2d": 1.3}
 
 
 def _cases(quick: bool) -> list[Case]:
@@ -60,13 +65,14 @@ def _cases(quick: bool) -> list[Case]:
 @pytest.mark.parametrize("quick", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_operators_of_a_suffix_compute_the_numbers_behind_the_codes(quick: bool) -> None:
     """Every operator of the tables: its float32 form, on what the codes of its inputs stand for, is one step or less
-    from the codes of LiteRT."""
+    from the codes of LiteRT; int16 operators with weights a third more, for their multipliers have 16 bits."""
     ready, _ = prepare(_cases(quick))
     worst: dict[str, float] = {}
     for p in ready:
         graph, y = p.graph, p.graph.tensors[p.graph.outputs[0]]
         no_operator = {"quantize", "dequantize", "sum"} & {o.type for o in graph.ops}
-        if graph.variables() or no_operator or not is_quantized(y) or y.dtype.size > 1:
+        wide = y.dtype.size > 1 and p.case.name.split("/")[0].removeprefix("cases_") not in INT16
+        if graph.variables() or no_operator or not is_quantized(y) or wide:
             continue
         changed, _ = float_suffix(graph, graph.inputs)
         assert all(changed.tensors[n].dtype is DType.FLOAT32 for n in graph.outputs)

@@ -97,6 +97,8 @@ class _NetworkWriter:
         self.pool = ConstantPool(net)
         self.writers = writers(plan.graph)
         self.streamed = {s.streamed for s in plan.segments if s.streamed is not None}
+        #: kernel and parameters -> the step that they are written for
+        self.written: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
 
     def location(self, tensor: Tensor, *, const: bool) -> str:
         """C expression of a tensor's address."""
@@ -163,7 +165,8 @@ class _NetworkWriter:
         call = step.kernel.call(step.node, self.plan.target)
         segment = next((s for s in segments if s["first"] <= step.index <= s["last"]), None)
         before, args = ([], []) if segment else self.arguments(step, call.args)
-        params = [(name, self.field(step, value)) for name, value in call.params.items()]
+        params = tuple((name, self.field(step, value)) for name, value in call.params.items())
+        owner = step.index if segment else self.written.setdefault((step.kernel.name, params), step.index)
         y = step.node.y
         whole = segment is None or segment["last"] == step.index
         return {
@@ -171,9 +174,9 @@ class _NetworkWriter:
             "segment": segment,
             "kernel": step.kernel.name,
             "comment": _comment(f"{step.node.name} ({step.node.type})"),
-            "params": params,
+            "params": params if owner == step.index else (),
             "before": before,
-            "args": ", ".join(([f"&{self.net}_p{step.index}"] if params else []) + args),
+            "args": ", ".join(([f"&{self.net}_p{owner}"] if params else []) + args),
             **self.frozen(step),
             "output": self.location(y, const=True) if whole else "NULL",
             "output_bytes": y.bytes if whole else 0,
@@ -307,7 +310,9 @@ def network_files(plan: Plan, net: str, provenance: Provenance | None = None) ->
         | {
             "steps": steps,
             "segments": segments,
-            "copies": any(t.halo_bytes or t.side_bytes for s in plan.segments for t in s.tensors.values()),
+            "copies": (copies := any(t.halo_bytes or t.side_bytes for s in plan.segments for t in s.tensors.values())),
+            "max_used": copies or f"{net}_max(" in str(segments),
+            "min_used": f"{net}_min(" in str(segments),
             "variables": writer.variables(),
             "max_ranges": max((len(s["ranges"]) for s in steps), default=1),
         },
