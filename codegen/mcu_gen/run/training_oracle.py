@@ -99,7 +99,7 @@ class TrainingResult:
     Attributes:
         loss: per step, before its update.
         weights: step -> the trained tensors after it, by name.
-        gradients: step -> their gradients, by name.
+        gradients: step -> their gradients, by name; running statistics have none.
         version: of TensorFlow.
     """
 
@@ -153,7 +153,10 @@ def run_training(job: TrainingJob) -> TrainingResult:
             raise _failed(status["message"], "refused", folder)
         with np.load(folder / "result.npz", allow_pickle=False) as archive:
             weights, gradients = (
-                {k: {n: archive[f"{what}/{k}/{i}"] for i, n in enumerate(names)} for k in steps}
+                {
+                    k: {n: archive[key] for i, n in enumerate(names) if (key := f"{what}/{k}/{i}") in archive}
+                    for k in steps
+                }
                 for what, steps in (("w", job.keep), ("g", job.gradients))
             )
             return TrainingResult(archive["loss"], weights, gradients, str(status["version"]))
@@ -216,6 +219,7 @@ def _write_job(folder: Path, job: TrainingJob) -> list[str]:
     with (folder / "arrays.npz").open("wb") as file:
         np.savez(file, label=job.labels, **arrays)  # type: ignore[arg-type]
     document = {
+        "statistics": _statistics(graph, ops),
         "ops": [described(graph, op) for op in ops],
         "inputs": given,
         "constants": constants,
@@ -229,6 +233,20 @@ def _write_job(folder: Path, job: TrainingJob) -> list[str]:
     }
     (folder / "job.json").write_text(json.dumps(document))
     return variables
+
+
+def _statistics(graph: Graph, ops: Sequence[Op]) -> list[dict[str, Any]]:
+    """Running statistics that a step moves: of which tensor, and how much of them it keeps."""
+    known = {n for op in ops for n in (*op.inputs, *op.outputs)}
+    found = []
+    for op in graph.ops:
+        if op.type == "batch_norm_statistics":
+            x = op.inputs[0]
+            while x is not None and x not in known:  # a conversion to halves, in front of the update
+                producer = graph.producer(x)
+                x = None if producer is None else producer.inputs[0]
+            found.append({"variable": op.outputs[0], "x": x, "momentum": float(np.float32(op.attrs["momentum"]))})
+    return found
 
 
 def _initial(tensor: Tensor) -> np.ndarray:
