@@ -1,4 +1,4 @@
-"""TensorFlow as the oracle of training: ``PYTHON training_child.py FOLDER``.
+"""TensorFlow as the oracle of training: ``PYTHON training_child.py FOLDER...``.
 
 Runs in the Python that has TensorFlow, which need not have mcu-gen: this file imports nothing of it.  It interprets a
 network operator by operator with TensorFlow's own functions and runs training steps with ``tf.GradientTape`` and
@@ -332,14 +332,8 @@ def _value(array: np.ndarray) -> Any:
     return tf.constant(array, tf.float64) if array.dtype.kind == "f" else array
 
 
-def main(folder: Path) -> int:
+def run(folder: Path) -> None:
     """Does the job of ``folder``."""
-    global tf
-    try:
-        tf = importlib.import_module("tensorflow")
-    except ImportError as error:
-        sys.stderr.write(f"{error}\n")
-        return MISSING
     job = json.loads((folder / "job.json").read_text())
     with np.load(folder / "arrays.npz", allow_pickle=False) as archive:
         arrays = {key: archive[key] for key in archive.files}
@@ -351,8 +345,20 @@ def main(folder: Path) -> int:
     except Exception as error:  # whatever TensorFlow raises is its answer
         result |= {"status": "error", "message": traceback.format_exception_only(error)[-1].strip()}
     (folder / "result.json").write_text(json.dumps(result))
+
+
+def main(folders: Sequence[str]) -> int:
+    """Does the jobs of some folders, one after the other."""
+    global tf
+    try:
+        tf = importlib.import_module("tensorflow")
+    except ImportError as error:
+        sys.stderr.write(f"{error}\n")
+        return MISSING
+    for folder in folders:
+        run(Path(folder))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

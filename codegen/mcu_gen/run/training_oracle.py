@@ -135,31 +135,40 @@ def run_training(job: TrainingJob) -> TrainingResult:
         UnsupportedModelError: an operator that the oracle does not know (exit 3).
         OracleError: TensorFlow refused the network, crashed or passed the deadline (exit 7).
     """
+    return run_training_many([job])[0]
+
+
+def run_training_many(jobs: Sequence[TrainingJob]) -> list[TrainingResult]:
+    """:func:`run_training` for many jobs in one process, which imports TensorFlow once; the first failure ends all."""
     python = need_tensorflow("the oracle of training")
+    limit_s = sum(job.limit_s for job in jobs)
     with tempfile.TemporaryDirectory(prefix="mcu-gen-training-") as name:
-        folder = Path(name)
-        names = _write_job(folder, job)
-        with (folder / "child.log").open("w+b") as log:
+        folders = [Path(name) / str(i) for i in range(len(jobs))]
+        names = [_write_job(folder, job) for folder, job in zip(folders, jobs, strict=True)]
+        with (Path(name) / "child.log").open("w+b") as log:
             try:
-                code = run_child([python, training_child.__file__, str(folder)], log, job.limit_s)
+                code = run_child([python, training_child.__file__, *map(str, folders)], log, limit_s)
             except subprocess.TimeoutExpired:
-                raise _failed(f"no result in {job.limit_s:g} s", "deadline", folder) from None
+                raise _failed(f"no result in {limit_s:g} s", "deadline", Path(name)) from None
         if code == training_child.MISSING:
-            raise missing("the oracle of training", detail=log_tail(folder / "child.log", 1))
-        if code != 0 or not (folder / "result.json").exists():
-            raise _failed(f"it ended with status {code}, this is a fault of the oracle", "crash", folder)
-        status = json.loads((folder / "result.json").read_text())
-        if status["status"] != "ok":
-            raise _failed(status["message"], "refused", folder)
-        with np.load(folder / "result.npz", allow_pickle=False) as archive:
-            weights, gradients = (
-                {
-                    k: {n: archive[key] for i, n in enumerate(names) if (key := f"{what}/{k}/{i}") in archive}
-                    for k in steps
-                }
-                for what, steps in (("w", job.keep), ("g", job.gradients))
-            )
-            return TrainingResult(archive["loss"], weights, gradients, str(status["version"]))
+            raise missing("the oracle of training", detail=log_tail(Path(name) / "child.log", 1))
+        if code != 0:
+            raise _failed(f"it ended with status {code}, this is a fault of the oracle", "crash", Path(name))
+        return [_read_result(*each) for each in zip(folders, jobs, names, strict=True)]
+
+
+def _read_result(folder: Path, job: TrainingJob, names: Sequence[str]) -> TrainingResult:
+    if not (folder / "result.json").exists():
+        raise _failed("it left no result, this is a fault of the oracle", "crash", folder.parent)
+    status = json.loads((folder / "result.json").read_text())
+    if status["status"] != "ok":
+        raise _failed(status["message"], "refused", folder.parent)
+    with np.load(folder / "result.npz", allow_pickle=False) as archive:
+        weights, gradients = (
+            {k: {n: archive[key] for i, n in enumerate(names) if (key := f"{what}/{k}/{i}") in archive} for k in steps}
+            for what, steps in (("w", job.keep), ("g", job.gradients))
+        )
+        return TrainingResult(archive["loss"], weights, gradients, str(status["version"]))
 
 
 def _failed(message: str, kind: str, folder: Path) -> OracleError:
@@ -208,6 +217,7 @@ def _interpreted(graph: Graph) -> tuple[list[Op], list[str]]:
 
 def _write_job(folder: Path, job: TrainingJob) -> list[str]:
     """The files that the child reads; returns the names of the trained tensors in its order."""
+    folder.mkdir()
     graph = job.graph
     ops, given = _interpreted(graph)
     used = dict.fromkeys(n for op in ops for n in op.inputs if n is not None and n not in given)
