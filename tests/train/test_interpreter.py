@@ -183,10 +183,11 @@ def test_gradients_are_those_of_the_other_interpreter() -> None:
         x, label = network.arrays["x"][None], network.arrays["label"][None]
         jobs.append(TrainingJob(graph, Recipe(loss_of(graph), 0.0), {name: x}, label, [0], gradients=[1]))
     for network, found in zip(networks, run_training_many(jobs), strict=True):
-        assert found.loss[0] == pytest.approx(float(reference[f"{network.name}/loss"]), rel=1e-9)
+        # TensorFlow resizes in float32
+        assert found.loss[0] == pytest.approx(float(reference[f"{network.name}/loss"]), rel=1e-6), network.name
         for key, gradient in found.gradients[1].items():
             want = reference.get(f"{network.name}/grad/{key}")
             if want is not None and want.shape == gradient.shape:
                 keys.append(key)
-                assert distance(gradient, want) < 1e-9, f"{network.name}: {key}"
+                assert distance(gradient, want) < 1e-6, f"{network.name}: {key}"
     assert len(keys) > len(networks)
