@@ -89,6 +89,7 @@ def _gradients(device: Device, graph: Graph, recipe: Recipe, steps: Sequence[Ste
     device.set_learning_rate(_PROBE_RATE)
     skipped = [device.train_step(*step).skipped for step in steps[: recipe.batch]]
     gone = set(_left_out(graph, skipped[-1]))
+    gone |= {p.variable for p in phases.parts(graph).values() if p.role == "statistics"}
     before: Mapping[str, np.ndarray] = {n: initial_value(graph, n) for n in names}
     return {
         n: (before[n].reshape(after.shape) - after) / _PROBE_RATE

@@ -121,6 +121,8 @@ _MODES = {
 
 def part_text(step: Mapping[str, Any]) -> str:
     """What a step of a training step is for."""
+    if step.get("role") == "statistics":
+        return "statistics"
     text = _PARTS.get(str(step.get("part")), "")
     return text.replace("weight", "bias") if step.get("role") == "bias" else text
 

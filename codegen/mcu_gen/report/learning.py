@@ -57,6 +57,8 @@ def learning(project: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def part_name(step: Mapping[str, Any]) -> str:
     """What a step of a training step is for, in a table."""
+    if step.get("role") == "statistics":
+        return "statistics"
     part = str(step.get("part", ""))
     name = _COLUMNS.get("bias_gradient" if step.get("role") == "bias" and part == "weight_gradient" else part, part)
     return name

@@ -1,4 +1,4 @@
-"""TensorFlow as the oracle of training: ``PYTHON training_child.py FOLDER``.
+"""TensorFlow as the oracle of training: ``PYTHON training_child.py FOLDER...``.
 
 Runs in the Python that has TensorFlow, which need not have mcu-gen: this file imports nothing of it.  It interprets a
 network operator by operator with TensorFlow's own functions and runs training steps with ``tf.GradientTape`` and
@@ -93,6 +93,18 @@ def _transpose_conv(op: Op, x: list[Any]) -> Any:
     return _biased(y, rest[:1])
 
 
+def _conv2d_grad_input(op: Op, x: list[Any]) -> Any:
+    """A transposed convolution as the gradient that it is."""
+    strides = [op["attrs"]["stride_h"], op["attrs"]["stride_w"]]
+    filters = tf.transpose(x[1], [1, 2, 3, 0])
+    return tf.nn.conv2d_transpose(x[0], filters, op["shapes"][0], strides, op["attrs"]["padding"].upper())
+
+
+def _batch_norm(op: Op, x: list[Any]) -> Any:
+    image, gamma, beta, statistics = x
+    return tf.nn.batch_normalization(image, statistics[0], statistics[1], beta, gamma, op["attrs"]["epsilon"])
+
+
 def _biased(y: Any, bias: Sequence[Any]) -> Any:
     return y + bias[0] if bias and bias[0] is not None else y
 
@@ -171,8 +183,11 @@ OPERATORS: dict[str, Function] = {
     "add": lambda op, x: x[0] + x[1],
     "average_pool2d": _average_pool2d,
     "batch_matmul": _batch_matmul,
+    "batch_norm": _batch_norm,
+    "broadcast_to": lambda op, x: tf.broadcast_to(x[0], op["shapes"][0]),
     "concatenation": lambda op, x: tf.concat(x, op["attrs"]["axis"]),
     "conv2d": _conv2d,
+    "conv2d_grad_input": _conv2d_grad_input,
     "depthwise_conv2d": _depthwise_conv2d,
     "dequantize": _dequantize,
     "elu": lambda op, x: tf.nn.elu(x[0]),
@@ -189,6 +204,7 @@ OPERATORS: dict[str, Function] = {
     "mean": lambda op, x: _reduced(op, x, tf.reduce_mean),
     "minimum": lambda op, x: tf.minimum(x[0], x[1]),
     "mul": lambda op, x: x[0] * x[1],
+    "neg": lambda op, x: -x[0],
     "pack": lambda op, x: tf.stack(x, op["attrs"]["axis"]),
     "pad": lambda op, x: tf.pad(x[0], np.reshape(x[1], (-1, 2))),
     "padv2": lambda op, x: tf.pad(x[0], np.reshape(x[1], (-1, 2)), constant_values=tf.reshape(x[2], [])),
@@ -203,6 +219,7 @@ OPERATORS: dict[str, Function] = {
     "slice": lambda op, x: tf.slice(x[0], _axes(x[1]), _axes(x[2])),
     "softmax": lambda op, x: tf.nn.softmax(x[0] * op["attrs"]["beta"]),
     "split": lambda op, x: tf.split(x[0], op["attrs"]["num_splits"], _axes(x[1])[0]),
+    "square": lambda op, x: tf.square(x[0]),
     "squared_difference": lambda op, x: tf.math.squared_difference(x[0], x[1]),
     "squeeze": lambda op, x: tf.reshape(x[0], op["shapes"][0]),
     "strided_slice": _strided_slice,
@@ -261,37 +278,53 @@ def _clipped(gradients: list[Any], norm: float) -> list[Any]:
     return tf.clip_by_global_norm(gradients, norm)[0] if norm else gradients
 
 
+def _move(statistics: Any, x: Any, momentum: float) -> None:
+    """Running mean and variance [2, C] of a stream: moments of all that was seen, weighted by momentum ** age."""
+    mean, variance = tf.nn.moments(tf.reshape(x, [-1, x.shape[-1]]), [0])
+    old, away = statistics[0], mean - statistics[0]
+    spread = momentum * statistics[1] + (1 - momentum) * variance + momentum * (1 - momentum) * away**2
+    statistics.assign(tf.stack([momentum * old + (1 - momentum) * mean, spread]))
+
+
 def train(job: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Runs the steps of a job: losses, weights after the steps ``keep``, gradients of the steps ``gradients``."""
     recipe, batch = job["recipe"], job["recipe"]["batch"]
     values = {n: _value(arrays[f"c/{i}"]) for i, n in enumerate(job["constants"])}
     variables = {n: tf.Variable(arrays[f"v/{i}"].astype(np.float64)) for i, n in enumerate(job["variables"])}
+    learnt = {n: v for n, v in variables.items() if n not in {s["variable"] for s in job["statistics"]}}
     labels = arrays["label"].astype(np.float64 if arrays["label"].dtype.kind == "f" else np.int32)
     optimizer = _optimizer(recipe)
-    optimizer.build(list(variables.values()))
+    optimizer.build(list(learnt.values()))
     found: dict[str, np.ndarray] = {}
-    losses, total = [], [tf.zeros_like(v) for v in variables.values()]
+    losses, total = [], [tf.zeros_like(v) for v in learnt.values()]
     for step, sample in enumerate(job["order"], 1):
         inputs = {n: _value(arrays[f"in/{i}"][sample]) for i, n in enumerate(job["inputs"])}
         with tf.GradientTape() as tape:
-            end = forward(job, {**values, **variables, **inputs})[job["end"]]
-            loss = LOSSES[recipe["loss"]](end, labels[sample])
+            tensors = forward(job, {**values, **variables, **inputs})
+            loss = LOSSES[recipe["loss"]](tensors[job["end"]], labels[sample])
         losses.append(float(loss))
         zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(loss, list(variables.values()), unconnected_gradients=zero)
+        gradients = tape.gradient(loss, list(learnt.values()), unconnected_gradients=zero)
         total = [t + g for t, g in zip(total, gradients, strict=True)]
+        skip = job["left_out"].get(str(step), [])
+        for moving in (s for s in job["statistics"] if s["variable"] not in skip):
+            _move(variables[moving["variable"]], tensors[moving["x"]], moving["momentum"])
         if step % batch == 0:
-            skip = job["left_out"].get(str(step), [])
             mean = _clipped([t / batch for t in total], recipe["clip"])
             if step in job["gradients"]:
-                found |= {f"g/{step}/{i}": g.numpy() for i, g in enumerate(mean)}
-            pairs = [(g, v) for g, n, v in zip(mean, variables, variables.values(), strict=True) if n not in skip]
+                found |= {f"g/{step}/{n}": g.numpy() for n, g in zip(_indices(job, learnt), mean, strict=True)}
+            pairs = [(g, v) for g, n, v in zip(mean, learnt, learnt.values(), strict=True) if n not in skip]
             if pairs:
                 optimizer.apply_gradients(pairs)
-            total = [tf.zeros_like(v) for v in variables.values()]
+            total = [tf.zeros_like(v) for v in learnt.values()]
         if step in job["keep"]:
             found |= {f"w/{step}/{i}": v.numpy() for i, v in enumerate(variables.values())}
     return {**found, "loss": np.array(losses)}
+
+
+def _indices(job: Mapping[str, Any], names: Mapping[str, Any]) -> list[int]:
+    """Where the variables ``names`` are among those of the job."""
+    return [job["variables"].index(n) for n in names]
 
 
 def _value(array: np.ndarray) -> Any:
@@ -299,14 +332,8 @@ def _value(array: np.ndarray) -> Any:
     return tf.constant(array, tf.float64) if array.dtype.kind == "f" else array
 
 
-def main(folder: Path) -> int:
+def run(folder: Path) -> None:
     """Does the job of ``folder``."""
-    global tf
-    try:
-        tf = importlib.import_module("tensorflow")
-    except ImportError as error:
-        sys.stderr.write(f"{error}\n")
-        return MISSING
     job = json.loads((folder / "job.json").read_text())
     with np.load(folder / "arrays.npz", allow_pickle=False) as archive:
         arrays = {key: archive[key] for key in archive.files}
@@ -318,8 +345,20 @@ def main(folder: Path) -> int:
     except Exception as error:  # whatever TensorFlow raises is its answer
         result |= {"status": "error", "message": traceback.format_exception_only(error)[-1].strip()}
     (folder / "result.json").write_text(json.dumps(result))
+
+
+def main(folders: Sequence[str]) -> int:
+    """Does the jobs of some folders, one after the other."""
+    global tf
+    try:
+        tf = importlib.import_module("tensorflow")
+    except ImportError as error:
+        sys.stderr.write(f"{error}\n")
+        return MISSING
+    for folder in folders:
+        run(Path(folder))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

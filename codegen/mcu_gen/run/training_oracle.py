@@ -99,7 +99,7 @@ class TrainingResult:
     Attributes:
         loss: per step, before its update.
         weights: step -> the trained tensors after it, by name.
-        gradients: step -> their gradients, by name.
+        gradients: step -> their gradients, by name; running statistics have none.
         version: of TensorFlow.
     """
 
@@ -135,28 +135,40 @@ def run_training(job: TrainingJob) -> TrainingResult:
         UnsupportedModelError: an operator that the oracle does not know (exit 3).
         OracleError: TensorFlow refused the network, crashed or passed the deadline (exit 7).
     """
+    return run_training_many([job])[0]
+
+
+def run_training_many(jobs: Sequence[TrainingJob]) -> list[TrainingResult]:
+    """:func:`run_training` for many jobs in one process, which imports TensorFlow once; the first failure ends all."""
     python = need_tensorflow("the oracle of training")
+    limit_s = sum(job.limit_s for job in jobs)
     with tempfile.TemporaryDirectory(prefix="mcu-gen-training-") as name:
-        folder = Path(name)
-        names = _write_job(folder, job)
-        with (folder / "child.log").open("w+b") as log:
+        folders = [Path(name) / str(i) for i in range(len(jobs))]
+        names = [_write_job(folder, job) for folder, job in zip(folders, jobs, strict=True)]
+        with (Path(name) / "child.log").open("w+b") as log:
             try:
-                code = run_child([python, training_child.__file__, str(folder)], log, job.limit_s)
+                code = run_child([python, training_child.__file__, *map(str, folders)], log, limit_s)
             except subprocess.TimeoutExpired:
-                raise _failed(f"no result in {job.limit_s:g} s", "deadline", folder) from None
+                raise _failed(f"no result in {limit_s:g} s", "deadline", Path(name)) from None
         if code == training_child.MISSING:
-            raise missing("the oracle of training", detail=log_tail(folder / "child.log", 1))
-        if code != 0 or not (folder / "result.json").exists():
-            raise _failed(f"it ended with status {code}, this is a fault of the oracle", "crash", folder)
-        status = json.loads((folder / "result.json").read_text())
-        if status["status"] != "ok":
-            raise _failed(status["message"], "refused", folder)
-        with np.load(folder / "result.npz", allow_pickle=False) as archive:
-            weights, gradients = (
-                {k: {n: archive[f"{what}/{k}/{i}"] for i, n in enumerate(names)} for k in steps}
-                for what, steps in (("w", job.keep), ("g", job.gradients))
-            )
-            return TrainingResult(archive["loss"], weights, gradients, str(status["version"]))
+            raise missing("the oracle of training", detail=log_tail(Path(name) / "child.log", 1))
+        if code != 0:
+            raise _failed(f"it ended with status {code}, this is a fault of the oracle", "crash", Path(name))
+        return [_read_result(*each) for each in zip(folders, jobs, names, strict=True)]
+
+
+def _read_result(folder: Path, job: TrainingJob, names: Sequence[str]) -> TrainingResult:
+    if not (folder / "result.json").exists():
+        raise _failed("it left no result, this is a fault of the oracle", "crash", folder.parent)
+    status = json.loads((folder / "result.json").read_text())
+    if status["status"] != "ok":
+        raise _failed(status["message"], "refused", folder.parent)
+    with np.load(folder / "result.npz", allow_pickle=False) as archive:
+        weights, gradients = (
+            {k: {n: archive[key] for i, n in enumerate(names) if (key := f"{what}/{k}/{i}") in archive} for k in steps}
+            for what, steps in (("w", job.keep), ("g", job.gradients))
+        )
+        return TrainingResult(archive["loss"], weights, gradients, str(status["version"]))
 
 
 def _failed(message: str, kind: str, folder: Path) -> OracleError:
@@ -205,6 +217,7 @@ def _interpreted(graph: Graph) -> tuple[list[Op], list[str]]:
 
 def _write_job(folder: Path, job: TrainingJob) -> list[str]:
     """The files that the child reads; returns the names of the trained tensors in its order."""
+    folder.mkdir()
     graph = job.graph
     ops, given = _interpreted(graph)
     used = dict.fromkeys(n for op in ops for n in op.inputs if n is not None and n not in given)
@@ -216,6 +229,7 @@ def _write_job(folder: Path, job: TrainingJob) -> list[str]:
     with (folder / "arrays.npz").open("wb") as file:
         np.savez(file, label=job.labels, **arrays)  # type: ignore[arg-type]
     document = {
+        "statistics": _statistics(graph, ops),
         "ops": [described(graph, op) for op in ops],
         "inputs": given,
         "constants": constants,
@@ -229,6 +243,20 @@ def _write_job(folder: Path, job: TrainingJob) -> list[str]:
     }
     (folder / "job.json").write_text(json.dumps(document))
     return variables
+
+
+def _statistics(graph: Graph, ops: Sequence[Op]) -> list[dict[str, Any]]:
+    """Running statistics that a step moves: of which tensor, and how much of them it keeps."""
+    known = {n for op in ops for n in (*op.inputs, *op.outputs)}
+    found = []
+    for op in graph.ops:
+        if op.type == "batch_norm_statistics":
+            x = op.inputs[0]
+            while x is not None and x not in known:  # a conversion to halves, in front of the update
+                producer = graph.producer(x)
+                x = None if producer is None else producer.inputs[0]
+            found.append({"variable": op.outputs[0], "x": x, "momentum": float(np.float32(op.attrs["momentum"]))})
+    return found
 
 
 def _initial(tensor: Tensor) -> np.ndarray:

@@ -16,6 +16,10 @@ PHASES = ("forward", "loss", "input_gradient", "weight_gradient", "update")
 _VIEWS = ("reshape", "squeeze", "expand_dims")
 
 
+#: What the trained inputs of an operator are; weights, where they are not listed.
+_ROLES = {2: "bias", 3: "statistics"}
+
+
 @dataclass(frozen=True)
 class Part:
     """What an operator of a training step does.
@@ -24,7 +28,7 @@ class Part:
         phase: one of :data:`PHASES`.
         layer: the operator of the network that it belongs to; "" for the loss, and for what concerns all layers.
         variable: the trained tensor that it computes the gradient of, or updates; "" for others.
-        role: ``weights`` or ``bias``, of that tensor in the layer.
+        role: ``weights``, ``bias`` or ``statistics`` (of a normalization), of that tensor in the layer.
     """
 
     phase: str
@@ -38,7 +42,7 @@ def parts(graph: Graph) -> dict[str, Part]:
     training = graph.training
     assert training is not None
     owners = {
-        n: (op.name, "bias" if index == 2 else "weights")
+        n: (op.name, _ROLES.get(index, "weights"))
         for op in reversed(_forward(graph))
         for index, n in enumerate(op.inputs)
         if n in training.trained
