@@ -9,18 +9,20 @@ outputs = mcu_gen.run("out", x, on="qemu").outputs
 
 from mcu_gen.api.analysis import analyze
 from mcu_gen.api.building import build, flash
-from mcu_gen.api.devices import target_of
+from mcu_gen.api.devices import open_device, target_of
 from mcu_gen.api.inference import Inference, profile, run
 from mcu_gen.api.planning import PlanOptions, front_data, load, pareto, plan, plan_with, worth_trying
 from mcu_gen.api.projects import ProjectFile, generate, lost_weights, open_project, write
 from mcu_gen.api.samples import (
     TensorSpec,
+    as_batch,
     dequantize,
     random_batch,
     read_arrays,
     read_batch,
     read_labelled,
     read_labels,
+    unbatch,
     write_arrays,
 )
 from mcu_gen.api.training import TrainingRun, train
@@ -40,6 +42,7 @@ __all__ = [
     "TrainingCheck",
     "TrainingRun",
     "analyze",
+    "as_batch",
     "build",
     "dequantize",
     "flash",
@@ -48,6 +51,7 @@ __all__ = [
     "input_form",
     "load",
     "lost_weights",
+    "open_device",
     "open_project",
     "pareto",
     "plan",
@@ -63,6 +67,7 @@ __all__ = [
     "run",
     "target_of",
     "train",
+    "unbatch",
     "validate",
     "validate_training",
     "worth_trying",
