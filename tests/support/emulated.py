@@ -115,10 +115,10 @@ def _flags() -> ModuleType:
     return module
 
 
-def firmware_command(target: Target) -> list[str]:
-    """Compiler and flags of C code for a board."""
+def firmware_command(target: Target, kind: str = "") -> list[str]:
+    """Compiler and flags of C code for a board, of the toolchain ``kind`` or of the first that is installed."""
     flags = _flags()
-    toolchain = flags.choose(target.settings)
+    toolchain = flags.choose(target.settings, kind)
     compiler: str = toolchain.programs["CC"]
     return [compiler, *toolchain.flags, *flags.LANGUAGE, *flags.COMMON, "-Werror", "-g0", "-O2"]
 

@@ -16,7 +16,7 @@ from mcu_gen.errors import McuGenError, ToolMissingError
 from mcu_gen.resources import resource_dir
 
 _WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
-_FLAGS = ("-std=c99", "-O2", "-g", "-ffp-contract=off", "-fno-common", *_WARNINGS)
+_FLAGS = ("-std=c99", "-O2", "-g", "-ffp-contract=off", "-fno-math-errno", "-fno-common", *_WARNINGS)
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 #: Seconds until one compilation is given up.
