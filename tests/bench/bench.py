@@ -9,8 +9,8 @@ Instructions are counted by QEMU and are exact: the same program gives the same 
 read from the linked program.  "per MAC" divides by the multiply-accumulates of the model file, whatever the passes
 took away.  The peers' figures (peers.json) were counted in the same emulator on the same models; the floor is what the
 inner loop of an int8 convolution alone needs there, times the model's multiply-accumulates.  Models that are not part
-of the repository are looked for in $MCU_GEN_SHARED/models or ../shared/models; the digits network of examples/ is
-always there.
+of the repository are looked for in $MCU_GEN_SHARED/models or ../shared/models; the digits network of examples/ and
+the autoencoder in the shape of AD01 (autoencoder.py, random weights) are always there.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))  # as a script
 
+from bench.autoencoder import autoencoder  # noqa: E402
 from bench.gate import compare, key  # noqa: E402
 
 BASELINE = HERE / "bench.json"
@@ -52,6 +53,8 @@ MODELS = (
     "mcunet_vww1_int8",
     "resnet8_float",
 )
+#: Models that are always there.
+OWN = ("digits_int8", "ad01_shape_int8")
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ class Row:
     layers: list[dict[str, Any]] = field(default_factory=list)
 
 
-def models(names: list[str]) -> dict[str, Path]:
-    """Model files by name; those that are not on this machine are left out."""
-    found = {"digits_int8": ROOT / "examples" / "digits" / "digits_int8.tflite"}
+def models(names: list[str], folder: Path) -> dict[str, Path]:
+    """Model files by name, without those that are not on this machine; one is built here, in ``folder``."""
+    built = folder / "ad01_shape_int8.tflite"
+    built.write_bytes(autoencoder())
+    found = {"digits_int8": ROOT / "examples" / "digits" / "digits_int8.tflite", "ad01_shape_int8": built}
     found |= {name: SHARED / "models" / f"{name}.tflite" for name in MODELS}
     return {n: p for n, p in found.items() if p.is_file() and (not names or n in names)}
 
@@ -215,7 +220,12 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 130)
-    chosen = models(args.model)
+    with tempfile.TemporaryDirectory(prefix="mcu-gen-bench-") as folder:
+        return bench(args, models(args.model, Path(folder)), console)
+
+
+def bench(args: argparse.Namespace, chosen: dict[str, Path], console: Console) -> int:
+    """Measures, prints and compares as the arguments say; the exit status."""
     missing = sorted(set(args.model or MODELS) - set(chosen))
     if missing:
         console.print(f"not on this machine, left out: {', '.join(missing)} (looked in {SHARED / 'models'})")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.bench import BOARDS, HERE, MODELS, ROOT, baseline, compiler, measure, model_macs
+from bench.autoencoder import MACS
+from bench.bench import BOARDS, HERE, MODELS, OWN, ROOT, baseline, compiler, measure, model_macs, models
 from bench.gate import FIGURES, compare, key
 from mcu_gen.targets import load_target
 
@@ -44,11 +45,15 @@ def test_what_cannot_be_compared_fails(change: dict[str, Any]) -> None:
 
 def test_the_baseline_holds_every_model_on_every_core() -> None:
     rows = baseline()
-    assert {key(row) for row in rows} == {(m, b) for m in (*MODELS, "digits_int8") for b in BOARDS}
+    assert {key(row) for row in rows} == {(m, b) for m in (*MODELS, *OWN) for b in BOARDS}
     assert all(isinstance(row[name], int) and row[name] > 0 for row in rows for name in (*FIGURES, "macs"))
     peers = json.loads((HERE / "peers.json").read_text("utf-8"))
-    assert set(peers["models"]) <= set(MODELS)
+    assert set(peers["models"]) <= {*MODELS, *OWN}
     assert set(peers["floors"]) <= {row["cpu"] for row in rows}
+
+
+def test_the_autoencoder_has_the_macs_of_ad01(tmp_path: Path) -> None:
+    assert model_macs(models(["ad01_shape_int8"], tmp_path)["ad01_shape_int8"]) == MACS == 264_192
 
 
 @pytest.mark.shared
