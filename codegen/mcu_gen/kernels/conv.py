@@ -6,6 +6,7 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node, operator
 from mcu_gen.kernels.common import (
+    MAX_ELEMENTS,
     WINDOW,
     bias_field,
     bounds_fields,
@@ -15,9 +16,11 @@ from mcu_gen.kernels.common import (
     weights_field,
     window_fields,
     window_overlap,
+    window_starts,
 )
 from mcu_gen.kernels.contract import Call, Kernel, Tiling, Value, halves, kernel
-from mcu_gen.ops import weights
+from mcu_gen.kernels.mve_rows import ordered_lead
+from mcu_gen.ops import spatial, weights
 from mcu_gen.targets import Target
 
 
@@ -100,6 +103,10 @@ class _Floating(_Convolution):
     def rejects(self, node: Node, target: Target) -> str | None:
         return super().rejects(node, target) or other_weights(self, node)
 
+    def cost(self, node: Node, target: Target) -> int:
+        del target
+        return 3 * operator(node.type).macs(node) + 30 * node.y.elements
+
     def call(self, node: Node, target: Target) -> Call:
         del target
         return Call(self.window(node) | {"bias": bias_field(node)} | bounds_fields(node))
@@ -130,12 +137,48 @@ class Conv2DS16B32(_Quantized):
     dtype = DType.INT16
 
 
+def channel_blocks(channels: int, group: int) -> tuple[np.ndarray, np.ndarray]:
+    """First channel of every block of four, or of one where a group has no four left, and the channel behind it."""
+    first = [g + c for g in range(0, channels, group) for c in range(group) if c % 4 == 0 or c >= group // 4 * 4]
+    return np.array(first, np.int64), np.array([*first[1:], channels], np.int64)
+
+
+def pixel_pairs(axis: spatial.Axis) -> tuple[np.ndarray, np.ndarray]:
+    """First pixel of every pair of a row, or of a pixel on its own, and the pixel behind it.
+
+    Two pixels are computed together where the windows of both lie inside the row.
+    """
+    origins = axis.origins()
+    inside = (origins >= 0) & (origins + axis.extent <= axis.size)
+    first = []
+    pixel = 0
+    while pixel < axis.out:
+        first.append(pixel)
+        pixel += 2 if inside[pixel : pixel + 2].sum() == 2 else 1
+    return np.array(first, np.int64), np.array([*first[1:], axis.out], np.int64)
+
+
 @kernel
 @halves(("f16", "f32"), ("f16", "f16"))
 class Conv2DF32(_Floating):
-    """float32, any window, any groups."""
+    """float32, any window, any groups: four channels of two pixels at a time, of one at the borders."""
 
     name = "conv2d_f32"
+
+    def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
+        """Four channels of both pixels of a pair are written before the next four are computed."""
+        del target
+        if node.y.elements > MAX_ELEMENTS:
+            return {}
+        channels = node.y.shape[3]
+        reads = self.input_channels(node)
+        blocks = channel_blocks(channels, channels // (node.x.shape[3] // node.input(1).shape[3]))
+        starts = window_starts(node).reshape(-1, node.y.shape[2]) * node.x.shape[3]
+        first, end = pixel_pairs(spatial.geometry(node)[1])
+        rows = np.arange(starts.shape[0], dtype=np.int64)[:, None] * node.y.shape[2]
+        read = (starts[:, first][:, :, None] + reads[blocks[0]]).reshape(-1)
+        written = (((rows + end - 1) * channels)[:, :, None] + blocks[1]).reshape(-1)
+        return {(0, 0): ordered_lead(written, read) * node.y.dtype.size}
 
 
 @kernel
