@@ -184,8 +184,8 @@ def test_a_wrong_kernel_is_found(
         project = write(made, out, **options)
         (kernel,) = Path(out).glob("lib/*/src/*_conv2d_update_f32.c")
         text = kernel.read_text()
-        assert "-*rate" in text
-        kernel.write_text(text.replace("-*rate", "-0.5f * *rate"))
+        assert "group, step[0], " in text
+        kernel.write_text(text.replace("group, step[0], ", "group, 0.5f * step[0], "))
         return project
 
     monkeypatch.setattr(training_validation, "write", wrong)

@@ -27,8 +27,8 @@ CORES = [t.name for t in list_targets() if "qemu" in t.emulators]
 #: Ways to train, each with kernels of its own.
 REQUESTS = (
     "", ",dtype=f16,loss_scale=64", ",dtype=f16,rounding=stochastic", ",dtype=f16,rounding=stochastic,batch=2",
-    ",optimizer=momentum,clip=1", ",optimizer=momentum,dtype=f16,rounding=nearest", ",optimizer=adam,replay=2",
-    ",optimizer=adam,dtype=f16,rounding=stochastic",
+    ",optimizer=momentum,clip=1,normalize=running", ",optimizer=momentum,dtype=f16,rounding=nearest",
+    ",optimizer=adam,replay=2", ",optimizer=adam,dtype=f16,rounding=stochastic",
 )  # fmt: skip
 
 

@@ -37,9 +37,9 @@ WIDE = Network(
 
 #: Model, SPEC, where its input is, bytes of RAM (stack included) of a plan that computes nothing twice.
 FIGURES = (
-    ("mcunet_vww1_int8", "head", "rows", 16_404),
-    ("mobilenet_vww_int8", "last:2", "rows", 15_700),
-    ("resnet8_int8", "head", "keep", 21_300),
+    ("mcunet_vww1_int8", "head", "rows", 16_420),
+    ("mobilenet_vww_int8", "last:2", "rows", 15_716),
+    ("resnet8_int8", "head", "keep", 21_316),
 )
 
 

@@ -189,18 +189,22 @@ def test_weight_gradients_of_halves_are_those_of_float32(positive: bool) -> None
     assert distance(executor.state["w"], want) <= 1e-5
 
 
-@pytest.mark.parametrize("index", range(len(NETWORKS)), ids=[n.name for n in NETWORKS])
-def test_whole_networks_stay_close_to_tensorflow(index: int, tmp_path: Path) -> None:
+#: One network's numbers lie near 1e-7 on purpose, where halves have one or two digits.
+HALF_NETWORKS = [n for n in NETWORKS if n.name != "norms near their least value"]
+
+
+@pytest.mark.parametrize("name", [n.name for n in HALF_NETWORKS])
+def test_whole_networks_stay_close_to_tensorflow(name: str, tmp_path: Path) -> None:
     """Halves all along the way, forward and backward: C = executor, and at most a few roundings from TensorFlow."""
     networks, reference = committed()
-    network = networks[index]
+    network = next(n for n in networks if n.name == name)
     spec = f"all,loss={network.loss},dtype=f16,loss_scale=64"
     graph = make_training_graph(build(network), parse_spec(spec), rate=RATE)
     step = [(network.arrays["x"], network.arrays["label"])]
     for run in (train_executor(graph, step), train_c(graph, step, tmp_path)):
-        assert run.losses[0] == pytest.approx(float(reference[f"{network.name}/loss"]), rel=5e-3)
-        for name, gradient in gradients(network, run).items():
-            assert distance(gradient, reference[f"{network.name}/grad/{name}"]) <= 4e-3, name
+        assert run.losses[0] == pytest.approx(float(reference[f"{name}/loss"]), rel=5e-3)
+        for weight, gradient in gradients(network, run).items():
+            assert distance(gradient, reference[f"{name}/grad/{weight}"]) <= 4e-3, weight
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
