@@ -160,7 +160,8 @@ def test_every_tool_of_every_board_is_checked() -> None:
     for target in list_targets():
         for emulator in target.emulators.values():
             assert target.name in checks[emulator["program"]].needed_for
-        assert any(target.name in check.needed_for for name, check in checks.items() if name.endswith("-gcc"))
+        compilers = [c for name, c in checks.items() if name.endswith("-gcc") or name.startswith("clang")]
+        assert any(target.name in check.needed_for for check in compilers)
     assert all(check.hint for check in checks.values())
 
 
