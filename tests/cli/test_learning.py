@@ -126,6 +126,7 @@ def test_people_read_a_table(
     cli: Cli, data: Path, answer: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line per tensor, the last layer first, and what was compared with what."""
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("MCU_GEN_TENSORFLOW", str(stand_in(tmp_path, answer)))
     lines = cli(*arguments(data)).out.splitlines()
     roles = [line.split()[1] for line in lines if "digits_1/" in line]

@@ -80,10 +80,10 @@ def mode(graph: Graph) -> str:
 
 
 def optimizer_state(graph: Graph) -> list[str]:
-    """Variables besides the trained tensors and the learning rate: sums of gradients, moments, scales."""
+    """Sums of gradients, moments, scales: variables that are neither trained nor the rate nor say what is frozen."""
     training = graph.training
     assert training is not None
-    known = {*training.trained, training.rate}
+    known = {*training.trained, training.rate, training.frozen}
     return [t.name for t in graph.variables() if t.name not in known]
 
 
