@@ -171,9 +171,10 @@ static inline int32x4_t mg_mve_windows(const int8_t *const x[4], const int8_t *w
 
 /* The scaling of one channel, and how its outputs are clamped. */
 typedef struct {
-    int32_t bias, multiplier, left, right; /* left >= 0, right <= 0 */
-    int32_t away;                          /* ties of negative numbers matter */
-    int32_t zero_point;
+    int32_t bias;
+    int32_t multiplier, zero_point; /* loaded together */
+    int32_t left, right;            /* left >= 0, right <= 0 */
+    int32_t away;                   /* ties of negative numbers matter */
     int32x4_t low, high;
     uint32x4_t places; /* of four outputs */
 } mg_mve_channel;
@@ -205,7 +206,8 @@ static inline void mg_mve_taps_row(const mg_mve_channel *k, const int8_t *w, int
 }
 
 /* Loops over `count` times four windows: `windows` leaves their sums in s0 to s3, `ties` moves the ties; x_next is
- * added to x, and y_next to y, after each four.  lr counts. */
+ * added to x, and y_next to y, after each four.  lr counts.  Volatile, because nobody reads what the operands hold
+ * behind the loop, and GCC then drops it with its stores. */
 #define MG_MVE_FOURS(windows, bias, scale, ties, shift, clamp)                                                         \
     "dls lr, %[s0]\n"                                                                                                  \
     "1:\n\t" windows "vmov %q[v][2], %q[v][0], %[s0], %[s2]\n\t"                                                       \
@@ -221,17 +223,29 @@ static inline void mg_mve_taps_row(const mg_mve_channel *k, const int8_t *w, int
     "vldrb.8 q0, [%[x]]" next "vmladav.s8 %[s1], q1, %q[w]\n\t"                                                        \
     "vldrb.8 q1, [%[x]]" next "vmladav.s8 %[s2], q0, %q[w]\n\t"                                                        \
     "vmladav.s8 %[s3], q1, %q[w]\n\t"
+/* The factors stay in registers where the compiler finds that many; GCC has one less to give. */
+#if defined(__clang__)
+#define MG_MVE_FACTORS    ""
+#define MG_MVE_MULTIPLIER "%[multiplier]"
+#define MG_MVE_ZERO_POINT "%[zero_point]"
+#define MG_MVE_FACTORS_IN [multiplier] "r"(k->multiplier), [zero_point] "r"(k->zero_point)
+#else
+#define MG_MVE_FACTORS    "ldrd %[s0], %[s1], [%[factors]]\n\t"
+#define MG_MVE_MULTIPLIER "%[s0]"
+#define MG_MVE_ZERO_POINT "%[s1]"
+#define MG_MVE_FACTORS_IN [factors] "r"(&k->multiplier)
+#endif
 #define MG_MVE_FOURS_1(next, ties)                                                                                     \
-    __asm__(                                                                                                           \
+    __asm__ volatile(                                                                                                  \
         MG_MVE_FOURS(MG_MVE_WINDOWS_1(next), "vadd.i32 %q[v], %q[v], %q[bias]\n\t",                                    \
-                     "vqrdmulh.s32 %q[v], %q[v], %[multiplier]\n\t", ties, "vrshl.s32 %q[v], %[right]\n\t",            \
-                     "vadd.i32 %q[v], %q[v], %[zero_point]\n\t"                                                        \
+                     MG_MVE_FACTORS "vqrdmulh.s32 %q[v], %q[v], " MG_MVE_MULTIPLIER "\n\t", ties,                      \
+                     "vrshl.s32 %q[v], %[right]\n\t",                                                                  \
+                     "vadd.i32 %q[v], %q[v], " MG_MVE_ZERO_POINT "\n\t"                                                \
                      "vmax.s32 %q[v], %q[v], %q[low]\n\t"                                                              \
                      "vmin.s32 %q[v], %q[v], %q[high]\n\t")                                                            \
         : [x] "+r"(x), [y] "+r"(y), [s0] "+Te"(count), [s1] "=&Te"(s1), [s2] "=&Te"(s2), [s3] "=&Te"(s3), [v] "=&w"(v) \
-        : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), [multiplier] "r"(k->multiplier),             \
-          [right] "r"(k->right), [zero_point] "r"(k->zero_point), [w] "w"(weights), [bias] "w"(bias),                  \
-          [low] "w"(k->low), [high] "w"(k->high), [places] "w"(k->places)                                              \
+        : [step] "r"(x_step), [x_next] "r"(x_next), [y_next] "r"(y_next), MG_MVE_FACTORS_IN, [right] "r"(k->right),    \
+          [w] "w"(weights), [bias] "w"(bias), [low] "w"(k->low), [high] "w"(k->high), [places] "w"(k->places)          \
         : "q0", "q1", "lr", "memory")
 #define MG_MVE_ANY_STEP "\n\tadd %[x], %[step]\n\t"
 
@@ -301,7 +315,7 @@ static inline void mg_mve_taps_columns(const mg_taps_s8 *t, int32_t first, int32
     "vldrb.8 q1, [%[x], #48]\n\tvmladava.s8 %[" s "], q0, %q[w2]\n\t"                                                  \
     "add %[x], %[step]\n\tvmladava.s8 %[" s "], q1, %q[w3]\n\t"
 #define MG_MVE_FOURS_N(window, ties)                                                                                   \
-    __asm__(                                                                                                           \
+    __asm__ volatile(                                                                                                  \
         MG_MVE_FOURS(window("s0") window("s1") window("s2") window("s3"),                                              \
                      "ldrd %[s0], %[s1], [%[k]]\n\t"                                                                   \
                      "ldrd %[s2], %[s3], [%[k], #8]\n\t"                                                               \

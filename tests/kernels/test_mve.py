@@ -18,7 +18,7 @@ from mcu_gen.kernels import Kernel, kernels
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.targets import Target, load_target
 from ops.cases_fully_connected import fully_connected
-from support.emulated import run_on_core
+from support.emulated import run_on_core, toolchain_command
 from support.images import convolution
 from support.sums import case
 from support.three_way import Build, Case, Prepared, prefer, prepare, run_generated_c
@@ -173,9 +173,13 @@ def test_on_the_host(ready: list[Prepared], tmp_path: Path) -> None:
 
 
 @pytest.mark.qemu
-def test_on_the_core(ready: list[Prepared], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", load_target(BOARD).settings["toolchains"]["order"])
+def test_on_the_core(ready: list[Prepared], kind: str, tmp_path: Path) -> None:
     target = load_target(BOARD)
-    failures = run_on_core(tmp_path, builds_for(ready, target), target)
+    if toolchain_command(target, kind) is None:
+        pytest.skip(f"SKIPPED: {kind} for {target.name} is not installed")
+    some = ready if kind == target.settings["toolchains"]["order"][0] else ready[::4]
+    failures = run_on_core(tmp_path, builds_for(some, target), target, kind=kind)
     assert not failures, "\n".join(f"{case}: {text}" for case, text in failures.items())
 
 

@@ -188,12 +188,21 @@ def _call(command: Sequence[str]) -> None:
 
 
 def link_and_run(
-    folder: Path, objects: Sequence[Path], target: Target, sources: Sequence[Path] = (), options: Sequence[str] = ()
+    folder: Path,
+    objects: Sequence[Path],
+    target: Target,
+    sources: Sequence[Path] = (),
+    options: Sequence[str] = (),
+    *,
+    kind: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Builds ``folder/main.c``, ``sources`` and the board's files, links them with ``objects``, runs the program."""
+    """Builds ``folder/main.c``, ``sources`` and the board's files, links them with ``objects``, runs the program.
+
+    ``kind`` names the toolchain, else it is the first that is installed.
+    """
     flags = _flags()
-    toolchain = flags.choose(target.settings)
-    command = firmware_command(target)
+    toolchain = flags.choose(target.settings, kind)
+    command = firmware_command(target, kind)
     hal = folder / "lib" / "mcu_runtime"
     includes = [f"-I{folder}", f"-I{hal}", f"-I{hal / 'hal'}", *options]
     objects = list(objects)
@@ -246,9 +255,9 @@ def run_program(
     return link_and_run(folder, [], target, sources, options).stdout
 
 
-def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[str, str]:
-    """Builds and runs the firmware; failures by title."""
-    command = firmware_command(target)
+def run_on_core(folder: Path, builds: Sequence[Build], target: Target, *, kind: str = "") -> dict[str, str]:
+    """Builds (with the toolchain ``kind``, or the first that is installed) and runs the firmware; failures by title."""
+    command = firmware_command(target, kind)
     for name, text in project_files(target, net="test", origin=["Operator tests."]).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -267,7 +276,7 @@ def run_on_core(folder: Path, builds: Sequence[Build], target: Target) -> dict[s
     declarations = "\n".join(f"extern const test_case {n};" for n in names)
     main = _MAIN.format(declarations=declarations, names=", ".join(f"&{n}" for n in names))
     (folder / "main.c").write_text(main)
-    ran = link_and_run(folder, [u.with_suffix(".o") for u in units], target)
+    ran = link_and_run(folder, [u.with_suffix(".o") for u in units], target, kind=kind)
     lines = ran.stdout.split("\n")
     said = {int(line[5:]): line[:4] for line in lines if line[:5] in ("PASS ", "FAIL ") and line[5:].isdigit()}
     failures = {
