@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcu_gen.graph import DType, Node, operator
+from mcu_gen.kernels.common import loop_work
 from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Tiling, Value, halves, kernel
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.ops.gelu import Gelu
@@ -20,7 +21,6 @@ class Pointwise(Kernel):
     """y[i] = f(x[i]); in place, element by element."""
 
     dtype: DType
-    instructions: int = 10  # per element
 
     def rejects(self, node: Node, target: Target) -> str | None:
         return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
@@ -31,8 +31,8 @@ class Pointwise(Kernel):
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return Tiling("run", "count", node.x.shape[-1]) if node.x.shape else None
 
-    def cost(self, node: Node, target: Target) -> int:
-        return self.instructions * node.x.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return loop_work(node.x.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         return Call({"count": node.x.elements, **self.function(node)})
@@ -49,7 +49,6 @@ class Lookup8Bit(Pointwise):
 
     name = "lookup_8bit"
     ops = (*RECTIFIERS, "leaky_relu", "logistic", "tanh", "hard_swish", "quantize", "elu", "gelu", "rsqrt")
-    instructions = 6
 
     def rejects(self, node: Node, target: Target) -> str | None:
         for t in (node.x, node.y):
@@ -95,7 +94,6 @@ class LeakyReluS16(Pointwise):
     name = "leaky_relu_s16"
     ops = ("leaky_relu",)
     dtype = DType.INT16
-    instructions = 30
 
     def function(self, node: Node) -> dict[str, Value]:
         multiplier, shift = rescaling(node)
@@ -117,7 +115,6 @@ class LogisticF32(Pointwise):
     name = "logistic_f32"
     ops = ("logistic",)
     dtype = DType.FLOAT32
-    instructions = 60
 
 
 @kernel
@@ -128,7 +125,6 @@ class TanhF32(Pointwise):
     name = "tanh_f32"
     ops = ("tanh",)
     dtype = DType.FLOAT32
-    instructions = 60
 
 
 @kernel
@@ -139,14 +135,12 @@ class HardSwishF32(Pointwise):
     name = "hard_swish_f32"
     ops = ("hard_swish",)
     dtype = DType.FLOAT32
-    instructions = 30
 
 
 class SigmoidS16(Pointwise):
     """int16: interpolation in a table of sigmoid."""
 
     dtype = DType.INT16
-    instructions = 25
 
     def function(self, node: Node) -> dict[str, Value]:
         multiplier, shift = input_scaling(node)
@@ -176,7 +170,6 @@ class LookupS16(Pointwise):
     name = "lookup_s16"
     ops = ("gelu", "rsqrt")
     dtype = DType.INT16
-    instructions = 16
 
     def function(self, node: Node) -> dict[str, Value]:
         impl = operator(node.type)
@@ -192,7 +185,6 @@ class EluF32(Pointwise):
     name = "elu_f32"
     ops = ("elu",)
     dtype = DType.FLOAT32
-    instructions = 60
 
 
 @kernel
@@ -203,7 +195,6 @@ class GeluF32(Pointwise):
     name = "gelu_f32"
     ops = ("gelu",)
     dtype = DType.FLOAT32
-    instructions = 90
 
     def function(self, node: Node) -> dict[str, Value]:
         return {"approximate": int(node.bool_attr("approximate"))}
@@ -216,7 +207,6 @@ class RsqrtF32(Pointwise):
     name = "rsqrt_f32"
     ops = ("rsqrt",)
     dtype = DType.FLOAT32
-    instructions = 40
 
 
 @kernel
@@ -226,7 +216,6 @@ class NegF32(Pointwise):
     name = "neg_f32"
     ops = ("neg",)
     dtype = DType.FLOAT32
-    instructions = 5
 
 
 @kernel
@@ -236,4 +225,3 @@ class SquareF32(Pointwise):
     name = "square_f32"
     ops = ("square",)
     dtype = DType.FLOAT32
-    instructions = 5

@@ -32,8 +32,8 @@ class _ArgExtremum(Kernel):
         first = (rows + np.arange(inner, dtype=np.int64)[None, :]).reshape(-1)
         return {(0, 0): raster_lead(first * node.x.dtype.size, node.y.dtype.size)}
 
-    def cost(self, node: Node, target: Target) -> int:
-        return 7 * node.x.elements + 20 * node.y.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return {"call": 1, "element": node.x.elements, "output": node.y.elements}
 
     def call(self, node: Node, target: Target) -> Call:
         outer, size, inner = self._box(node)

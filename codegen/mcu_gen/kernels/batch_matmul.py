@@ -30,8 +30,11 @@ class _BatchMatMul(Kernel):
         batches = math.prod(node.y.shape[:-2])
         return None if batches <= _MAX_BATCHES else f"{batches} matrices, at most {_MAX_BATCHES}"
 
-    def cost(self, node: Node, target: Target) -> int:
-        return 8 * operator(node.type).macs(node) + 40 * node.y.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        _, _, (rows, _, _) = matrices(node)
+        batches = math.prod(node.y.shape[:-2])
+        macs = operator(node.type).macs(node)
+        return {"call": 1, "batch": batches, "row": batches * rows, "output": node.y.elements, "mac": macs}
 
     def call(self, node: Node, target: Target) -> Call:
         a, b, (rows, depth, columns) = matrices(node)

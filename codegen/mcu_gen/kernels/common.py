@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mcu_gen.graph import Node, Tensor
@@ -144,6 +146,34 @@ def window_overlap(node: Node, input_channel: np.ndarray) -> dict[tuple[int, int
     pixels = window_starts(node) * node.x.shape[3]
     reads = (pixels[:, None] + input_channel[None, :]).reshape(-1) * element
     return {(0, 0): raster_lead(reads, node.y.dtype.size)}
+
+
+def loop_work(elements: int, rows: int = 1) -> dict[str, float]:
+    """Work of a loop over ``elements`` in each of ``rows`` rows; compilers make vectors of the simple ones."""
+    return {"call": 1, "row": rows, "element": rows * elements, "vector": rows * -(-elements // 16)}
+
+
+def copied_work(pieces: Sequence[int], times: int = 1) -> dict[str, float]:
+    """Work of ``memmove`` of pieces of so many bytes, each ``times``: libraries copy long ones by lines and words."""
+    long = [n for n in pieces if n >= 16]
+    return {
+        "short byte": times * sum(n for n in pieces if n < 16),
+        "line": times * sum(n // 16 for n in long),
+        "word": times * sum(n % 16 // 4 for n in long),
+        "rest": times * sum(n % 4 for n in long),
+        "unaligned byte": times * sum(n for n in long if n % 4),
+    }
+
+
+def taps_inside(node: Node) -> tuple[int, int]:
+    """Taps that lie inside the image, of the windows of all pixels of all images, and rows of such taps."""
+    inside = []
+    for axis in spatial.geometry(node):
+        position = axis.origins()[:, None] + np.arange(axis.taps) * axis.dilation
+        inside.append(((position >= 0) & (position < axis.size)).sum(axis=1))
+    rows, columns = (int(a.sum()) for a in inside)
+    images = node.x.shape[0]
+    return images * rows * columns, images * rows * len(inside[1])
 
 
 def padded_columns(rows: np.ndarray, multiple: int) -> np.ndarray:

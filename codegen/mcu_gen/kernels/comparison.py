@@ -14,7 +14,6 @@ class Extremum(Elementwise):
     """MAXIMUM and MINIMUM."""
 
     ops = ("maximum", "minimum")
-    instructions = 14
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         return {"maximum": int(node.type == "maximum")}
@@ -54,7 +53,6 @@ class ExtremumF32(Extremum):
 
 class _QuantizedPrelu(Elementwise):
     ops = ("prelu",)
-    instructions = 40
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         pairs = super().overlap(node, target)
@@ -99,7 +97,6 @@ class PreluF32(Elementwise):
     name = "prelu_f32"
     ops = ("prelu",)
     dtype = DType.FLOAT32
-    instructions = 16
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         return {}
@@ -112,7 +109,6 @@ class SquaredDifferenceS8(Elementwise):
     name = "squared_difference_s8"
     ops = ("squared_difference",)
     dtype = DType.INT8
-    instructions = 60
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         s = scaling(node)
@@ -137,7 +133,6 @@ class SquaredDifferenceS32(Elementwise):
     name = "squared_difference_s32"
     ops = ("squared_difference",)
     dtype = DType.INT32
-    instructions = 14
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         return {}
@@ -150,7 +145,6 @@ class SquaredDifferenceF32(Elementwise):
     name = "squared_difference_f32"
     ops = ("squared_difference",)
     dtype = DType.FLOAT32
-    instructions = 14
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         return {}

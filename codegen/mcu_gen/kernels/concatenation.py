@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from mcu_gen.graph import Node
+from mcu_gen.kernels.common import copied_work
 from mcu_gen.kernels.contract import Array, Call, InputList, Kernel, Out, Tiling, kernel
 from mcu_gen.ops.concatenation import concatenation_axis, rescaling_table
 from mcu_gen.ops.pack import pack_axis
@@ -43,9 +44,9 @@ class _Concatenation(Kernel):
         channels = node.type == "concatenation" and concatenation_axis(node) == len(node.y.shape) - 1
         return Tiling("run", "rows") if channels else None  # a row is a pixel
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         rows, sizes = layout(node)
-        return node.y.bytes // 2 + 20 * rows * len(sizes)
+        return {"call": 1, "row": rows, "piece": rows * len(sizes)} | copied_work(sizes, rows)
 
 
 @kernel
@@ -74,9 +75,6 @@ class ConcatenationRescaledU8(_Concatenation):
 
     def rejects(self, node: Node, target: Target) -> str | None:
         return None if needs_rescaling(node) else "nothing is rescaled"
-
-    def cost(self, node: Node, target: Target) -> int:
-        return 6 * node.y.bytes
 
     def call(self, node: Node, target: Target) -> Call:
         rows, sizes = layout(node)

@@ -15,7 +15,11 @@ import numpy as np
 
 from mcu_gen.errors import UnsupportedModelError
 from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.rates import instructions, rates_of
 from mcu_gen.targets import Target
+
+#: Instructions per unit of work of a new kernel, until its rates are measured (a test fails as long as they are not).
+UNMEASURED = 1.0
 
 #: Element types by the names that templates use.
 ELEMENTS = {"f32": DType.FLOAT32, "f16": DType.FLOAT16}
@@ -163,9 +167,18 @@ class Kernel:
         del node, target
         return None
 
-    def cost(self, node: Node, target: Target) -> int:
-        """Estimated instructions; the cheapest kernel that accepts a node is taken."""
+    def work(self, node: Node, target: Target) -> Mapping[str, float]:
+        """What it does for ``node``, counted in units that its C shows: how often each loop and branch runs.
+
+        ``rates.json`` says how many instructions a unit takes (:mod:`mcu_gen.kernels.rates`).
+        """
         raise NotImplementedError(self.name)
+
+    def cost(self, node: Node, target: Target) -> int:
+        """Predicted instructions; the cheapest kernel that accepts a node is taken."""
+        rates = rates_of((self.name, self.template), target)
+        work = self.work(node, target)
+        return instructions(dict.fromkeys(work, UNMEASURED) if rates is None else rates, work)
 
     def call(self, node: Node, target: Target) -> Call:
         """Parameters (packed weights included) and arguments of the C call."""
@@ -225,15 +238,17 @@ def kernels() -> list[Kernel]:
     return sorted(_REGISTRY, key=lambda k: k.name)
 
 
-def select(node: Node, target: Target) -> Kernel:
+def select(node: Node, target: Target, *, piecewise: bool = False) -> Kernel:
     """The cheapest kernel that serves ``node`` on ``target``.
+
+    With ``piecewise`` a kernel that reduces a map piece by piece goes before all others: a fused segment can end in it.
 
     Raises:
         UnsupportedModelError: none does; the error lists every candidate with the reason for which it was rejected.
     """
     reasons: list[str] = []
     best: Kernel | None = None
-    best_cost = 0
+    best_cost = (False, 0)
     for k in kernels():
         if node.type not in k.ops:
             continue
@@ -242,7 +257,8 @@ def select(node: Node, target: Target) -> Kernel:
         if why is not None:
             reasons.append(f"{k.name}: {why}")
             continue
-        cost = k.cost(node, target)
+        tiling = k.tiling(node, target) if piecewise else None
+        cost = (piecewise and (tiling is None or tiling.kind != "reduce"), k.cost(node, target))
         if best is None or cost < best_cost:
             best, best_cost = k, cost
     if best is None:

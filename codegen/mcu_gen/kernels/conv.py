@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcu_gen.graph import DType, Node, operator
+from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import (
     MAX_ELEMENTS,
     WINDOW,
@@ -13,6 +13,7 @@ from mcu_gen.kernels.common import (
     dilation_fields,
     other_weights,
     scaling_fields,
+    taps_inside,
     weights_field,
     window_fields,
     window_overlap,
@@ -34,9 +35,18 @@ class _Convolution(Kernel):
         del target
         return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
 
-    def cost(self, node: Node, target: Target) -> int:
-        del target
-        return 8 * operator(node.type).macs(node) + 30 * node.y.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        channels, depth = node.y.shape[3], node.input(1).shape[3]
+        taps, rows = taps_inside(node)
+        return {
+            "call": 1,
+            "pixel": node.y.elements // channels,
+            "output": node.y.elements,
+            "row": rows * channels,
+            "tap": taps * channels,
+            "mac": taps * channels * depth,
+            "vector": taps * channels * -(-depth // 16),
+        }
 
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return WINDOW
@@ -65,6 +75,17 @@ class _Convolution(Kernel):
 
 class _Depthwise(_Convolution):
     ops = ("depthwise_conv2d",)
+
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        channels = node.y.shape[3]
+        taps, rows = taps_inside(node)
+        return {
+            "call": 1,
+            "pixel": node.y.elements // channels,
+            "output": node.y.elements,
+            "row": rows * channels,
+            "mac": taps * channels,
+        }
 
     def input_channels(self, node: Node) -> np.ndarray:
         multiplier = node.y.shape[3] // node.x.shape[3]

@@ -46,11 +46,11 @@ class AddS8Dsp(Kernel):
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return Tiling("run", "count", node.y.shape[-1] if node.y.shape else 1)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
         low, high = code_range(node)
-        clamp = 8 if (low, high) != (-128, 127) else 0
-        return (15 + clamp) * node.y.elements + 40
+        clamped = node.y.elements if (low, high) != (-128, 127) else 0
+        return {"call": 1, "pair": -(-node.y.elements // 2), "element": node.y.elements, "clamped": clamped}
 
     def call(self, node: Node, target: Target) -> Call:
         del target

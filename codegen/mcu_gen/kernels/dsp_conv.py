@@ -15,6 +15,7 @@ from mcu_gen.kernels.common import (
     dilation_fields,
     padded_columns,
     raster_lead,
+    taps_inside,
     window_fields,
     window_starts,
 )
@@ -54,14 +55,21 @@ class _Blocks(Kernel):
         starts = np.concatenate([starts, np.full(-starts.size % PIXELS, starts[-1])])
         return {(0, 0): raster_lead(starts.reshape(-1, PIXELS).min(axis=1), PIXELS * node.y.shape[3])}
 
-    def block_cost(self, node: Node) -> int:
-        """Instructions of the micro-kernel and around it, without those for the columns."""
+    def block_work(self, node: Node) -> dict[str, float]:
+        """Work of the micro-kernel and around it, without that for the columns."""
         pixels, channels = node.y.elements // node.y.shape[3], node.y.shape[3]
         blocks, pairs = -(-pixels // PIXELS), -(-channels // 2)
         steps = depth_of(node) // 4
-        inner = 19 * steps + 3 * -(-steps // 4)
-        clamp = 8 * node.y.elements if needs_clamp(node) else 0
-        return blocks * (pairs * (inner + 60) + 75 + (40 if channels % 2 else 0)) + clamp
+        return {
+            "call": 1,
+            "block": blocks,
+            "pair": blocks * pairs,
+            "step": blocks * pairs * steps,
+            "turn": blocks * pairs * -(-steps // 4),
+            "odd": blocks * (channels % 2),
+            "clamped": node.y.elements if needs_clamp(node) else 0,
+            "clamped pixel": pixels if needs_clamp(node) else 0,
+        }
 
     def product_fields(self, node: Node) -> dict[str, Value]:
         own: dict[str, Value] = {
@@ -91,10 +99,11 @@ class Conv2DPointwiseS8Dsp(_Blocks):
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return Tiling("run", "pixels")
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
+        depth = node.x.shape[3]
         blocks = -(-node.y.elements // node.y.shape[3] // PIXELS)
-        return self.block_cost(node) + blocks * (13 * depth_of(node) // 4 + 30)
+        return self.block_work(node) | {"column": blocks * (depth // 4), "column end": blocks * (depth % 4 > 0)}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -126,14 +135,31 @@ class Conv2DS8Dsp(_Blocks):
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return WINDOW
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
         h, w = spatial.geometry(node)
-        pixels = node.y.elements // node.y.shape[3]
-        direct = h.taps * (13 * row_of(node) // 4 + 12) // PIXELS + 20
-        gathered = h.taps * (60 + run_of(node)) + 7 * depth_of(node) // 4 + 40
-        whole = node.x.shape[0] * inside(h) * inside(w) if reads_in_place(node) else 0
-        return self.block_cost(node) + whole * direct + (pixels - whole) * gathered + 20 * pixels
+        words = row_of(node) // 4
+        threes, alone = windows_in_place(node)
+        gathered = node.y.elements // node.y.shape[3] - 3 * threes - alone
+        # rows of taps inside the image, and the numbers in them, of the windows that are gathered
+        inside, seen = taps_inside(node)
+        inside -= (3 * threes + alone) * h.taps * w.taps
+        seen -= (3 * threes + alone) * h.taps
+        return self.block_work(node) | {
+            "line": node.x.shape[0] * h.out,
+            "three": threes,
+            "three row": threes * h.taps,
+            "three column": threes * h.taps * words,
+            "alone": alone,
+            "alone row": alone * h.taps,
+            "alone column": alone * h.taps * words,
+            "gathered": gathered,
+            "gathered row": gathered * h.taps,
+            "seen row": seen,
+            "copied": inside * node.x.shape[3],
+            "filled": (gathered * h.taps * w.taps - inside) * node.x.shape[3],
+            "gathered column": gathered * depth_of(node) // 4,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -168,6 +194,28 @@ def depth_of(node: Node) -> int:
 def reads_in_place(node: Node) -> bool:
     """Whether windows inside the image are read where they lie."""
     return spatial.geometry(node)[1].dilation == 1 and row_of(node) % 4 == 0
+
+
+def windows_in_place(node: Node) -> tuple[int, int]:
+    """Windows that are read where they lie: threes of neighbours that make a block, and single ones."""
+    if not reads_in_place(node):
+        return 0, 0
+    h, w = spatial.geometry(node)
+    last_y, last_x = h.size - h.extent, w.size - w.taps
+    below = last_x if row_of(node) == run_of(node) else w.size - -(-row_of(node) // node.x.shape[3])
+    columns = w.origins().tolist()
+    threes = alone = found = 0
+    for y0 in h.origins().tolist() * node.x.shape[0]:
+        last = last_x if y0 < last_y else below
+        inside = [0 <= y0 <= last_y and 0 <= x0 <= last for x0 in columns]
+        at = 0
+        while at < len(columns):
+            if found == 0 and at + 3 <= len(columns) and inside[at] and inside[at + 2]:
+                threes, at = threes + 1, at + 3
+                continue
+            alone += inside[at]
+            found, at = (found + 1) % PIXELS, at + 1
+    return threes, alone
 
 
 def gathers(node: Node) -> bool:

@@ -66,18 +66,30 @@ class DepthwiseConv2DS8Dsp(Kernel):
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return WINDOW
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
         h, w = spatial.geometry(node)
         taps = taps_of(node)
-        pixels = node.y.elements // node.y.shape[3]
+        pixels, channels = node.y.elements // node.y.shape[3], node.y.shape[3]
         border = pixels - node.x.shape[0] * inside(h) * inside(w)
-        pairs = taps // 2
-        four = 18 * pairs + 3 * -(-pairs // 4) + 11 * (taps % 2) + 45
-        clamp = 8 * node.y.elements if needs_clamp(node) else 0
-        fours = first_channels(node.y.shape[3]).size
-        tail = 75 if node.y.shape[3] % CHANNELS else 0
-        return pixels * (fours * four + 80 + tail) + border * (10 * taps + 30) + 8 * taps + clamp
+        fours = pixels * -(-channels // CHANNELS)
+        return {
+            "call": 1,
+            "table": taps,
+            "line": node.x.shape[0] * h.out,
+            "pixel": pixels,
+            "four": fours,
+            "pair": fours * (taps // 2),
+            "turn": fours * -(-(taps // 2) // 4),
+            "odd": fours * (taps % 2),
+            "overlapping": pixels * (channels % CHANNELS > 0),
+            "border": border,
+            "border row": border * h.taps,
+            "border tap": border * taps,
+            "fill": channels if pads(node) else 0,
+            "clamped": node.y.elements if needs_clamp(node) else 0,
+            "clamped pixel": pixels if needs_clamp(node) else 0,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target

@@ -23,12 +23,21 @@ class FullyConnectedS8Dsp(BlockFullyConnected):
     features = ("dsp",)
     width = ROWS
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
         channels, depth = node.input(1).shape
-        blocks = -(-channels // ROWS)
-        steps = depth_of(node) // 4
-        return node.x.elements // depth * (blocks * (20 * steps + 2 * -(-steps // 2) + 70) + 32 * channels + 40)
+        rows = node.x.elements // depth
+        blocks = rows * -(-channels // ROWS)
+        return {
+            "call": 1,
+            "row": rows,
+            "block": blocks,
+            "micro-kernel": blocks * (depth >= 4),
+            "step": blocks * (depth // 4),
+            "turn": blocks * -(-(depth // 4) // 2),
+            "rest": blocks * (depth % 4),
+            "output": rows * channels,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target

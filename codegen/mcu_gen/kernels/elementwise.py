@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import other_weights
+from mcu_gen.kernels.common import loop_work, other_weights
 from mcu_gen.kernels.contract import Array, Call, CFloat, In, Kernel, Out, Tiling, Value, halves, kernel
 from mcu_gen.ops.binary import code_range, power_of_two_shifts, sum_scaling
 from mcu_gen.ops.fixed_point import activation_bounds_f32
@@ -84,7 +85,6 @@ class Elementwise(Kernel):
     """Common part of the kernels of two inputs."""
 
     dtype: DType
-    instructions: int = 30  # per element
 
     def rejects(self, node: Node, target: Target) -> str | None:
         return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
@@ -103,8 +103,9 @@ class Elementwise(Kernel):
             return Tiling("run", "dims", 1, indirect=True)
         return None
 
-    def cost(self, node: Node, target: Target) -> int:
-        return self.instructions * node.y.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        loop = broadcast_loop(node.input(0).shape, node.input(1).shape)
+        return loop_work(loop.inner, math.prod(loop.dims))
 
     def call(self, node: Node, target: Target) -> Call:
         loop = broadcast_loop(node.input(0).shape, node.input(1).shape)
@@ -140,7 +141,6 @@ class QuantizedSum(Elementwise):
     """ADD and SUB of quantized inputs: both are brought to twice the larger scale."""
 
     ops = ("add", "sub")
-    instructions = 60
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         s = sum_scaling(node)
@@ -229,7 +229,6 @@ class QuantizedProduct(Elementwise):
     """MUL of quantized inputs."""
 
     ops = ("mul",)
-    instructions = 40
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         multiplier, shift = product_scaling(node)

@@ -31,9 +31,17 @@ class _FullyConnected(Kernel):
         del target
         return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 6 * node.x.elements * node.input(1).shape[0] + 30 * node.y.elements
+        channels, depth = node.input(1).shape
+        rows = node.x.elements // depth
+        return {
+            "call": 1,
+            "row": rows,
+            "output": rows * channels,
+            "mac": rows * channels * depth,
+            "vector": rows * channels * -(-depth // 16),
+        }
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         """Every output of a row reads the whole row."""
@@ -85,9 +93,6 @@ class FullyConnectedS16(_FullyConnected):
     name = "fully_connected_s16"
     dtype = DType.INT16
 
-    def cost(self, node: Node, target: Target) -> int:
-        return super().cost(node, target) + 200 * node.y.elements
-
     def call(self, node: Node, target: Target) -> Call:
         del target
         w = constant(node.input(1))
@@ -123,9 +128,20 @@ class FullyConnectedF32(_FullyConnected):
     def rejects(self, node: Node, target: Target) -> str | None:
         return super().rejects(node, target) or other_weights(self, node)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 3 * node.x.elements * node.input(1).shape[0] + 15 * node.y.elements
+        channels, depth = node.input(1).shape
+        rows = node.x.elements // depth
+        fours, alone = divmod(channels, 4)
+        return {
+            "call": 1,
+            "row": rows,
+            "block": rows * fours,
+            "step": rows * fours * depth,
+            "vector": rows * fours * -(-depth // 16),
+            "alone": rows * alone,
+            "mac": rows * alone * depth,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target

@@ -32,9 +32,17 @@ class _Mean(Kernel):
         del target
         return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 6 * node.x.elements + 40 * node.y.elements
+        (_, a0, _, a1, _, a2), _ = _loops(node)
+        return {
+            "call": 1,
+            "output": node.y.elements,
+            "outer": node.y.elements * a0,
+            "row": node.y.elements * a0 * a1,
+            "element": node.y.elements * a0 * a1 * a2,
+            "vector": node.y.elements * a0 * a1 * -(-a2 // 16),
+        }
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         del target

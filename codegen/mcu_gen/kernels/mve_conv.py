@@ -7,7 +7,7 @@ import numpy as np
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import MAX_ELEMENTS, WINDOW, constant, window_fields
 from mcu_gen.kernels.contract import Call, In, Kernel, Out, Scratch, Tiling, kernel
-from mcu_gen.kernels.mve_rows import LANES, QUAD, blocks, ordered_lead, rows_cost, rows_fields
+from mcu_gen.kernels.mve_rows import LANES, NARROW, QUAD, blocks, ordered_lead, rows_fields, rows_work
 from mcu_gen.ops import spatial
 from mcu_gen.targets import Target
 
@@ -76,10 +76,23 @@ class Conv2DPointwiseS8Mve(_Rows):
         ends = np.stack([before, end * channels], axis=1).reshape(-1)
         return {(0, 0): ordered_lead(ends, np.repeat(source * depth, 2))}
 
-    def cost(self, node: Node, target: Target) -> int:
-        _, oh, ow, _ = self._rows_of_pixels(node)
-        n = node.y.elements // (oh * ow * node.y.shape[3])
-        return rows_cost(node, node.x.shape[3], n * oh * -(-ow // 2)) + 30 * n * oh + 100
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        n, oh, ow, _ = self._rows_of_pixels(node)
+        h, w = spatial.geometry(node)
+        whole = ow != node.y.shape[2]
+        depth = node.x.shape[3]
+        stride_h, stride_w, pitch = (1, 1, ow) if whole else (h.stride, w.stride, w.size)
+        length, step = blocks(depth) * LANES, stride_w * depth
+        size = ((oh - 1) * stride_h * pitch + (ow - 1) * stride_w + 1) * depth
+        pairs = alone = copied = 0
+        for row in range(oh):
+            room = size - row * stride_h * pitch * depth - length  # for the last block of a pixel
+            two = min(ow // 2, max(0, (room // step + 1) // 2))
+            pairs, alone = pairs + two, alone + ow - 2 * two
+            copied += sum(at * step > room for at in range(2 * two, ow))
+        spread = {"row": n * oh, "alone": n * alone, "copied block": n * copied * (depth // LANES)}
+        spread["copied narrow" if depth <= NARROW else "copied"] = n * copied
+        return rows_work(node, depth, n * (pairs + alone)) | spread
 
     def call(self, node: Node, target: Target) -> Call:
         rows = constant(node.input(1)).reshape(node.y.shape[3], -1)
@@ -137,15 +150,30 @@ class Conv2DS8Mve(_Rows):
         ends = (rows[:, None] * w.out + end[None, :]).reshape(-1) * node.y.shape[3]
         return {(0, 0): ordered_lead(ends, starts)}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         h, w = spatial.geometry(node)
         n, _, _, depth = node.x.shape
-        lines = n * h.out * h.taps
-        columns = (w.out - 1) * w.stride + w.taps
-        together = LANES // depth if depth <= 4 and 15 * h.taps * depth <= 255 else 0
-        spread = -(-columns // together) * 9 + 150 if together else columns * (8 + 5 * blocks(depth))
-        pairs = n * h.out * -(-w.out // 2)
-        return lines * (40 + spread) + rows_cost(node, h.taps * w.taps * depth, pairs)
+        most = self.strip_pixels(node)
+        together = LANES // depth if depth <= NARROW and 15 * h.taps * depth <= 255 else 0
+        position = h.origins()[:, None] + np.arange(h.taps) * h.dilation
+        seen = n * int(((position >= 0) & (position < h.size)).sum())
+        unseen = n * h.out * h.taps - seen
+        strips = columns = filled = steps = pairs = 0
+        for first in range(0, w.out, most):
+            pixels = min(most, w.out - first)
+            x0, all_columns = first * w.stride - w.before, (pixels - 1) * w.stride + w.taps
+            inside = max(min(x0 + all_columns, w.size) - max(x0, 0), 0)
+            strips, columns, filled = strips + 1, columns + all_columns, filled + all_columns - inside
+            steps += -(-inside // together) if together else inside
+            pairs += -(-pixels // 2)
+        of_lines = {"line": seen * strips, "line outside": unseen * strips}
+        of_lines |= {"filled": seen * filled + unseen * columns} | {"strip": n * h.out * strips}
+        if together:
+            of_lines["together"] = seen * steps
+        else:
+            of_lines |= {"column": seen * steps, "column block": seen * steps * (depth // LANES)}
+            of_lines["column end"] = seen * steps * (depth % LANES > 0)
+        return of_lines | rows_work(node, h.taps * w.taps * depth, n * h.out * pairs)
 
     def call(self, node: Node, target: Target) -> Call:
         h, _ = spatial.geometry(node)

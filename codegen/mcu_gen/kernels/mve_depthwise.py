@@ -9,7 +9,7 @@ import numpy as np
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import MAX_ELEMENTS, WINDOW, constant, folded_bias, window_fields
 from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, kernel
-from mcu_gen.kernels.mve_rows import LANES, POSITIVE, blocks, known_scaling, ordered_lead
+from mcu_gen.kernels.mve_rows import ANY, LANES, POSITIVE, blocks, known_scaling, ordered_lead
 from mcu_gen.ops import spatial, weights
 from mcu_gen.targets import Target
 
@@ -128,33 +128,58 @@ class DepthwiseConv2DS8Mve(Kernel):
         ends = np.stack([written, lines * channels], axis=1).reshape(-1)
         return {(0, 0): ordered_lead(ends, np.stack([starts, starts + last], axis=1).reshape(-1))}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         h, w = spatial.geometry(node)
         n, _, _, depth = node.x.shape
         s = self._strip(node)
-        full, rest = divmod(h.out, s.rows)
-        total = 300
-        for rows, times in ((s.rows, full), (rest, min(rest, 1))):
-            lines = (rows - 1) * h.stride + h.extent
-            seen = min(w.size, (w.out - 1) * w.stride + w.extent)
-            split = lines * -(-depth // GROUP) * (30 + 7 * seen // 2)
-            total += n * times * (split + node.y.shape[3] * self._channel_cost(node, s, rows))
-        return total
+        seen = max(min((w.out - 1) * w.stride + w.extent - w.before, w.size) - max(-w.before, 0), 0)
+        together = [min(s.channels, depth - c) for c in range(0, depth, s.channels)]
+        full, part = sum(c // GROUP for c in together), sum(c % GROUP > 0 for c in together)
+        work: dict[str, float] = {"call": 1, "filled": s.channels * s.column * (s.bytes > 0)}
+        for first in range(0, h.out, s.rows):
+            rows = min(s.rows, h.out - first)
+            positions = first * h.stride - h.before + np.arange((rows - 1) * h.stride + h.extent)
+            lines = int(((positions >= 0) & (positions < h.size)).sum())
+            of_strip = {
+                "strip": 1,
+                "group": len(together),
+                "line": lines * len(together),
+                "line group": lines * (full + part),
+                "line fours": lines * full * (seen // 4),
+                "line pixel": lines * (full * (seen % 4) + part * seen),
+                "line outside": (len(positions) - lines) * len(together),
+                "filled pixel": (len(positions) - lines) * (full + part) * seen,
+            }
+            for unit, count in (of_strip | self._channel_work(node, s, rows)).items():
+                work[unit] = work.get(unit, 0) + n * count
+        return work
 
     @staticmethod
-    def _channel_cost(node: Node, s: Strip, rows: int) -> int:
-        """Instructions of one channel in a strip of ``rows`` rows."""
+    def _channel_work(node: Node, s: Strip, rows: int) -> dict[str, float]:
+        """Work of all channels of a strip of ``rows`` rows."""
         h, w = spatial.geometry(node)
+        channels = node.y.shape[3]
         runs, length = (w.out, rows) if rows == MAX_ROWS else (rows, w.out)
-        count = blocks(s.window)
-        positive = known_scaling(node) == POSITIVE
-        four = (24 if count == 1 else 20 + 8 * count + 4) + (0 if positive else 2)
-        if length < 4:
-            return 100 + runs * (60 + 11 * count)
-        if length == 4:
-            down = count == 1 and positive and h.stride == 1 and rows == MAX_ROWS
-            return (75 if count == 1 else 140) + runs * (four - 4 * down)
-        return 120 + runs * (40 + length // 4 * four) + (length % 4 > 0) * (20 + runs * four)
+        vectors, known = blocks(s.window), known_scaling(node)
+        ties = "" if known == POSITIVE else " with ties"
+        if length < 4 or known == ANY:
+            fours = channels * runs * -(-length // 4)
+            return {
+                "any channel": channels,
+                "any run": channels * runs,
+                "any four": fours,
+                "any vector": fours * vectors,
+            }
+        if length == 4 and vectors == 1:
+            down = " down" if known == POSITIVE and h.stride == 1 and rows == MAX_ROWS else ""
+            return {"one channel": channels, f"one four{ties}{down}": channels * runs}
+        passes, last = (runs * (length // 4), runs * (length % 4 > 0)) if length > 4 else (0, runs)
+        loops = (runs if length > 4 else 0) + (last > 0)
+        return {
+            "channel": channels,
+            f"loop {vectors}": channels * loops,
+            f"four {vectors}{ties}": channels * (passes + last),
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         h, w = spatial.geometry(node)

@@ -41,11 +41,11 @@ class AddS8Mve(Kernel):
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return Tiling("run", "inner", node.y.shape[-1] if node.y.shape else 0)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         fields = self.call(node, target).params
         apart = (fields["multiplier1"], fields["shift1"]) != HALF
-        eight = (32 if fields["known"] == POSITIVE else 36) if apart else 24
-        return 90 + eight * -(-node.y.elements // 8)
+        kind = ("eight positive" if fields["known"] == POSITIVE else "eight") if apart else "eight equal"
+        return {"call": 1, kind: -(-node.y.elements // 8), "masked": node.y.elements % 8 > 0}
 
     def call(self, node: Node, target: Target) -> Call:
         s = sum_scaling(node)

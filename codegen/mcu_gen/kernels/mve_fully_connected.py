@@ -11,7 +11,7 @@ import numpy as np
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import MAX_ELEMENTS, constant, folded_bias
 from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, kernel
-from mcu_gen.kernels.mve_rows import LANES, QUAD, blocks, ordered_lead, packed_rows, packed_scaling
+from mcu_gen.kernels.mve_rows import LANES, NARROW, QUAD, blocks, ordered_lead, packed_rows, packed_scaling
 from mcu_gen.ops import weights
 from mcu_gen.ops.fully_connected import weights_zero_point
 from mcu_gen.targets import Target
@@ -146,10 +146,21 @@ class FullyConnectedS8Mve(Kernel):
         ends = np.stack([before, (row + 1) * channels], axis=1).reshape(-1)
         return {(0, 0): ordered_lead(ends, np.repeat(row * depth, 2))}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         channels, depth = node.input(1).shape
-        row = -(-channels // QUAD) * (27 + blocks(depth) // 2 * 19 + blocks(depth) % 2 * 10) + 40
-        return node.x.elements // depth * (row + (4 * blocks(depth) + 40 if depth % LANES else 0)) + 60
+        rows, vectors = node.x.elements // depth, blocks(depth)
+        quads = rows * -(-channels // QUAD)
+        copied = rows * (depth % LANES > 0)
+        return {
+            "call": 1,
+            "row": rows,
+            "quad": quads,
+            "pair": quads * (vectors // 2),
+            "odd": quads * (vectors % 2),
+            "masked": rows * (channels % QUAD > 0),
+            ("copied narrow" if depth <= NARROW else "copied"): copied,
+            "copied block": copied * (depth // LANES),
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         w = constant(node.input(1))

@@ -13,6 +13,8 @@ from mcu_gen.ops import weights
 LANES = 16
 #: Channels of a block.
 QUAD = 4
+#: Pixels of so few bytes are spread several at a time.
+NARROW = 4
 
 #: ``MG_SCALING_...`` of ``firmware/simd/vector128.h``.
 ANY, RIGHT, POSITIVE = 0, 1, 2
@@ -62,10 +64,17 @@ def rows_fields(node: Node, rows: np.ndarray) -> dict[str, Value]:
     }
 
 
-def rows_cost(node: Node, length: int, pairs: int) -> int:
-    """Instructions of ``mg_mk_rows_s8_2`` for rows of ``length`` numbers, ``pairs`` times."""
-    quad = 16 * blocks(length) + (39, 45, 39)[known_scaling(node)]
-    return pairs * (-(-node.y.shape[3] // QUAD) * quad + 54)
+def rows_work(node: Node, length: int, pairs: int) -> dict[str, float]:
+    """Work of ``mg_mk_rows_s8_2`` for rows of ``length`` numbers, ``pairs`` times."""
+    channels = node.y.shape[3]
+    quads = pairs * -(-channels // QUAD)
+    return {
+        "call": 1,
+        "pair": pairs,
+        ("quad any", "quad right", "quad positive")[known_scaling(node)]: quads,
+        "block": quads * blocks(length),
+        "masked": pairs * (channels % QUAD > 0),
+    }
 
 
 def ordered_lead(ends: np.ndarray, starts: np.ndarray) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcu_gen.graph import Node
+from mcu_gen.kernels.common import copied_work
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
 from mcu_gen.ops.pad import pad_value, pad_widths
 from mcu_gen.targets import Target
@@ -63,9 +64,12 @@ class Pad(Kernel):
         nest, _ = levels(node)
         return {(0, 0): node.y.bytes - sum(level.after for level in nest) - node.x.bytes}
 
-    def cost(self, node: Node, target: Target) -> int:
-        nest, _ = levels(node)
-        return node.y.bytes + 20 * int(np.prod([level.count for level in nest]))
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        nest, run = levels(node)
+        rows = int(np.prod([level.count for level in nest]))
+        border = node.y.bytes - node.x.bytes
+        pattern = border if len(shortest_period(pad_value(node))) > 1 else 0
+        return {"call": 1, "row": rows, "border": border, "pattern": pattern} | copied_work([run], rows)
 
     def call(self, node: Node, target: Target) -> Call:
         nest, row = levels(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import WINDOW, bounds_fields, window_fields, window_overlap
+from mcu_gen.kernels.common import WINDOW, bounds_fields, taps_inside, window_fields, window_overlap
 from mcu_gen.kernels.contract import Call, Kernel, Tiling, halves, kernel
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
@@ -18,9 +18,17 @@ class _Pool(Kernel):
         del target
         return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return node.y.elements * (20 + 6 * node.int_attr("filter_h") * node.int_attr("filter_w"))
+        channels = node.y.shape[3]
+        taps, rows = taps_inside(node)
+        return {
+            "call": 1,
+            "pixel": node.y.elements // channels,
+            "output": node.y.elements,
+            "row": rows * channels,
+            "tap": taps * channels,
+        }
 
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return WINDOW

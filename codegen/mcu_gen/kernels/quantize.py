@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import loop_work
 from mcu_gen.kernels.contract import Call, CFloat, Kernel, Tiling, Value, kernel
 from mcu_gen.ops import quantize, rectifier
 from mcu_gen.targets import Target
@@ -17,7 +18,6 @@ class Conversion(Kernel):
     """y[i] = convert(x[i]) from ``types[0]`` to ``types[1]``."""
 
     types: tuple[DType, DType]
-    instructions: int = 30  # per element
 
     def rejects(self, node: Node, target: Target) -> str | None:
         if (node.x.dtype, node.y.dtype) != self.types:
@@ -37,8 +37,8 @@ class Conversion(Kernel):
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return Tiling("run", "count", node.x.shape[-1]) if node.x.shape else None
 
-    def cost(self, node: Node, target: Target) -> int:
-        return self.instructions * node.x.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return loop_work(node.x.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         return Call({"count": node.x.elements, **self.scaling(node)})
@@ -167,7 +167,6 @@ class ToReals(Conversion):
     """Integers to float32."""
 
     ops = ("dequantize",)
-    instructions = 10
 
     def scaling(self, node: Node) -> dict[str, Value]:
         return {"scale": CFloat(node.x.s), "zero_point": node.x.zp}
@@ -195,9 +194,9 @@ class ToHalfF32(Conversion):
     """float32 to halves."""
 
     name = "to_half_f32"
+    of_training = True
     ops = ("to_half",)
     types = (DType.FLOAT32, DType.FLOAT16)
-    instructions = 20
 
     def scaling(self, node: Node) -> dict[str, Value]:
         del node

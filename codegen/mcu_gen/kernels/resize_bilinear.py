@@ -24,8 +24,9 @@ class _ResizeBilinear(Kernel):
         side = max(node.x.shape[1:3])
         return None if side <= _MAX_SIDE else f"the image is {side} pixels long, at most {_MAX_SIDE}"
 
-    def cost(self, node: Node, target: Target) -> int:
-        return 30 * node.y.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        pixels = node.y.elements // node.y.shape[3]
+        return {"call": 1, "row": node.y.shape[0] * node.y.shape[1], "pixel": pixels, "element": node.y.elements}
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         if node.y.elements > MAX_ELEMENTS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node
+from mcu_gen.kernels.common import copied_work
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
 from mcu_gen.kernels.strided import MAX_RUNS, sequential_lead
 from mcu_gen.ops.resize_nearest_neighbor import source_rows_and_columns
@@ -34,8 +35,10 @@ class ResizeNearestNeighbor(Kernel):
         starts = (image + rows[None, :, None] * width + columns[None, None, :]) * pixel
         return {(0, 0): sequential_lead(starts.reshape(-1), pixel)}
 
-    def cost(self, node: Node, target: Target) -> int:
-        return node.y.bytes + 15 * node.y.shape[0] * node.y.shape[1] * node.y.shape[2]
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        batches, height, width, channels = node.y.shape
+        pixels, size = batches * height * width, channels * node.y.dtype.size
+        return {"call": 1, "row": batches * height, "pixel": pixels} | copied_work([size], pixels)
 
     def call(self, node: Node, target: Target) -> Call:
         batches, in_height, in_width, channels = node.x.shape

@@ -9,7 +9,15 @@ from mcu_gen.kernels.common import MAX_ELEMENTS, dilation_fields, window_fields,
 from mcu_gen.kernels.contract import Call, In, Out, Scratch, Value, kernel
 from mcu_gen.kernels.rvv_common import LANES, channels_last, scaling, too_low, vectors
 from mcu_gen.kernels.scalar_common import block_ends, event_lead, filter_rows, padded_bias, tap_rows
-from mcu_gen.kernels.scalar_conv import BlockConvolution, BlockPointwise, BlockWindow, copies, pairs, window_rows
+from mcu_gen.kernels.scalar_conv import (
+    BlockConvolution,
+    BlockPointwise,
+    BlockWindow,
+    pairs,
+    product_work,
+    window_rows,
+    window_work,
+)
 from mcu_gen.kernels.scalar_depthwise import BlockDepthwise, border_taps, edge_bias, row_groups
 from mcu_gen.targets import Target
 
@@ -35,10 +43,8 @@ class Conv2DS8Rvv(_Product, BlockWindow):
 
     name = "conv2d_s8_rvv"
 
-    def cost(self, node: Node, target: Target) -> int:
-        kh, run = window_rows(node)
-        block = kh * (run // 2 * 19 + run % 2 * 22 + 1) + 64
-        return pairs(node) * (vectors(node.y.shape[3]) * block + 165) + copies(self.copied(node), kh, run, 100)
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return product_work(node, pairs(node), *window_rows(node), LANES) | window_work(node, self.copied(node))
 
     def call(self, node: Node, target: Target) -> Call:
         own = {"input_zero_point": node.x.zp}
@@ -52,10 +58,9 @@ class Conv2DPointwiseS8Rvv(_Product, BlockPointwise):
 
     name = "conv2d_pointwise_s8_rvv"
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         depth = node.x.shape[3]
-        block = depth // 2 * 20 + depth % 2 * 20 + 45
-        return -(-node.x.elements // depth // 2) * (vectors(node.y.shape[3]) * block + 28)
+        return product_work(node, -(-node.x.elements // depth // 2), 1, depth, LANES)
 
     def call(self, node: Node, target: Target) -> Call:
         depth = node.x.shape[3]
@@ -84,13 +89,25 @@ class DepthwiseConv2DS8Rvv(BlockDepthwise):
         reads = window_starts(node)[first][:, None] * channels + starts[None, :]
         return {(0, 0): event_lead(reads.reshape(-1), block_ends(last, channels, LANES))}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         kh, kw = node.input(1).shape[1:3]
         first, last = row_groups(node)
         inside, alone = int((last > first).sum()), int((last == first).sum())
         taps, rows = border_taps(node, first[last == first])
-        block = inside * (kh * (kw // 2 * 32 + kw % 2 * 17) + 16) + taps * 10 + rows * 14 + alone * 37
-        return int(vectors(node.y.shape[3]) * block + (inside + alone) * 108)
+        blocks = vectors(node.y.shape[3])
+        return {
+            "call": 1,
+            "line": node.y.shape[0] * node.y.shape[1],
+            "pair": inside,
+            "block": inside * blocks,
+            "row": inside * blocks * kh,
+            "step": inside * blocks * kh * (kw // 2),
+            "odd": inside * blocks * kh * (kw % 2),
+            "alone": alone,
+            "alone block": alone * blocks,
+            "alone row": rows * blocks,
+            "alone tap": taps * blocks,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         rows = tap_rows(node)

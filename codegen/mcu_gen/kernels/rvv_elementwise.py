@@ -18,8 +18,8 @@ class AddS8Rvv(RowSum):
     features = ("rvv",)
     definitions = ("lanes",)
 
-    def cost(self, node: Node, target: Target) -> int:
-        return 38 * vectors(node.y.elements) + 73
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return {"call": 1, "vector": vectors(node.y.elements)}
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         fields = super().arithmetic(node)
@@ -38,5 +38,5 @@ class Lookup8BitRvv(Lookup8Bit):
     features = ("rvv",)
     definitions = ("lanes",)
 
-    def cost(self, node: Node, target: Target) -> int:
-        return 7 * -(-node.x.elements // (4 * LANES)) + 20
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return {"call": 1, "vector": -(-node.x.elements // (4 * LANES))}

@@ -24,10 +24,13 @@ class FullyConnectedS8Rvv(BlockFullyConnected):
     def rejects(self, node: Node, target: Target) -> str | None:
         return super().rejects(node, target) or too_low(constant(node.input(1)))
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         channels, depth = node.input(1).shape
         rows = node.x.elements // depth
-        return int(rows * vectors(channels) * (depth // 2 * 13 + depth % 2 * 8 + 120))
+        blocks = rows * vectors(channels)
+        halves = rows * -(-channels // (LANES // 2))
+        work: dict[str, float] = {"call": 1, "row": rows, "block": blocks, "half": halves}
+        return work | {"step": blocks * (depth // 2), "odd": blocks * (depth % 2)}
 
     def packed(self, w: np.ndarray, bias: np.ndarray, factors: list[tuple[int, int]]) -> dict[str, Value]:
         return {

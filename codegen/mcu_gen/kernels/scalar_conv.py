@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node
-from mcu_gen.kernels.common import MAX_ELEMENTS, WINDOW, dilation_fields, window_fields
+from mcu_gen.kernels.common import MAX_ELEMENTS, WINDOW, dilation_fields, taps_inside, window_fields
 from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, Value, kernel
 from mcu_gen.kernels.scalar_common import (
     CHANNELS,
@@ -114,9 +114,38 @@ def window_rows(node: Node) -> tuple[int, int]:
     return kh, int(filter_rows(node).shape[1]) // kh
 
 
-def copies(copied: np.ndarray, rows: int, run: int, per_row: int) -> int:
-    """Instructions for windows that are copied, of ``rows`` times ``run`` bytes."""
-    return int(copied.sum()) * rows * (per_row + 2 * run)
+def window_work(node: Node, copied: np.ndarray) -> dict[str, float]:
+    """Work of finding the windows of all pixels, and of copying those that leave the image (``copied``, per pixel)."""
+    h, w = spatial.geometry(node)
+    n, height, width, _ = node.y.shape
+    taps, rows = taps_inside(node)
+    in_place = n * (height * width - int(copied.sum()))
+    copies = n * int(copied.sum())
+    taps, rows = (taps - in_place * h.taps * w.taps) * node.x.shape[3], rows - in_place * h.taps
+    aligned = node.x.shape[3] % 4 == 0
+    return {
+        "pixel": n * height * width,
+        "copy": copies,
+        "copied row": copies * h.taps,
+        "seen row": rows,
+        "copied word": taps // 4 if aligned else 0,
+        "copied byte": 0 if aligned else taps,
+        "filled": copies * h.taps * w.taps * node.x.shape[3] - taps,
+    }
+
+
+def product_work(node: Node, pairs: int, rows: int, run: int, width: int) -> dict[str, float]:
+    """Work of ``pairs`` times the products of two windows of ``rows`` times ``run`` numbers with all filters."""
+    blocks = pairs * -(-node.y.shape[3] // width)
+    return {
+        "call": 1,
+        "pair": pairs,
+        "block": blocks,
+        "row": blocks * rows,
+        "step": blocks * rows * (run // 2),
+        "odd": blocks * rows * (run % 2),
+        "output": pairs * node.y.shape[3],
+    }
 
 
 @kernel
@@ -125,11 +154,8 @@ class Conv2DBlockS8(BlockWindow):
 
     name = "conv2d_block_s8"
 
-    def cost(self, node: Node, target: Target) -> int:
-        kh, run = window_rows(node)
-        blocks = -(-node.y.shape[3] // CHANNELS)
-        block = kh * (run // 2 * 49 + run % 2 * 25 + 6) + 190
-        return pairs(node) * (blocks * block + 190) + copies(self.copied(node), kh, run, 320)
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return product_work(node, pairs(node), *window_rows(node), CHANNELS) | window_work(node, self.copied(node))
 
 
 @kernel
@@ -138,7 +164,6 @@ class Conv2DPointwiseBlockS8(BlockPointwise):
 
     name = "conv2d_pointwise_block_s8"
 
-    def cost(self, node: Node, target: Target) -> int:
-        depth, channels = node.x.shape[3], node.y.shape[3]
-        block = depth // 2 * 48 + depth % 2 * 24 + 18
-        return -(-node.x.elements // depth // PIXELS) * (-(-channels // CHANNELS) * block + 44 * channels + 64)
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        depth = node.x.shape[3]
+        return product_work(node, -(-node.x.elements // depth // PIXELS), 1, depth, CHANNELS)

@@ -95,14 +95,28 @@ class DepthwiseConv2DBlockS8(BlockDepthwise):
         ends = last[:, None] * channels + stops[None, :]
         return {(0, 0): event_lead(reads.reshape(-1), ends.reshape(-1))}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         kh, kw = node.input(1).shape[1:3]
         first, last = row_groups(node)
         pairs, alone = int((last > first).sum()), int((last == first).sum())
         taps, rows = border_taps(node, first[last == first])
-        channels = node.y.shape[3]
-        inside = pairs * kh * kw * 35 + taps * 35 + rows * 16
-        return int(-(-channels // CHANNELS) * inside + (pairs + alone) * 105 + (2 * pairs + alone) * channels * 32)
+        blocks, rest = divmod(node.y.shape[3], CHANNELS)
+        return {
+            "call": 1,
+            "line": node.y.shape[0] * node.y.shape[1],
+            "pair": pairs,
+            "block": pairs * blocks,
+            "row": pairs * kh * (blocks + rest),
+            "step": pairs * kh * kw * blocks,
+            "rest": pairs * rest,
+            "rest step": pairs * kh * kw * rest,
+            "alone": alone,
+            "alone block": alone * blocks,
+            "alone row": rows * (blocks + rest),
+            "alone step": taps * blocks,
+            "alone rest": alone * rest,
+            "alone rest step": taps * rest,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         rows = tap_rows(node)

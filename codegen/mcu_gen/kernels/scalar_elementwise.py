@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import loop_work
 from mcu_gen.kernels.contract import Call, In, Out, Tiling, Value, kernel
 from mcu_gen.kernels.elementwise import QuantizedSum, broadcast_loop
 from mcu_gen.ops.binary import sum_scaling
@@ -39,8 +40,8 @@ class AddRowS8(RowSum):
 
     name = "add_row_s8"
 
-    def cost(self, node: Node, target: Target) -> int:
-        return 51 * node.y.elements + 500
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return loop_work(node.y.elements)
 
     def arithmetic(self, node: Node) -> dict[str, Value]:
         fields = super().arithmetic(node)

@@ -76,10 +76,18 @@ class FullyConnectedBlockS8(BlockFullyConnected):
 
     name = "fully_connected_block_s8"
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         channels, depth = node.input(1).shape
         rows = node.x.elements // depth
-        return int(rows * -(-channels // CHANNELS) * (depth // 2 * 29 + depth % 2 * 16 + 150))
+        blocks = rows * -(-channels // CHANNELS)
+        return {
+            "call": 1,
+            "row": rows,
+            "block": blocks,
+            "step": blocks * (depth // 2),
+            "odd": blocks * (depth % 2),
+            "output": rows * channels,
+        }
 
     def packed(self, w: np.ndarray, bias: np.ndarray, factors: list[tuple[int, int]]) -> dict[str, Value]:
         halves = np.array([[m & 0xFFFFFFFF, m >> 32] for m, _ in factors], np.uint32)

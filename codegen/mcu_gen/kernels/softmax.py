@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import loop_work
 from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Value, kernel
 from mcu_gen.ops.softmax import exp_table_s16, reciprocal_table_s16, scaling
 from mcu_gen.targets import Target
@@ -15,7 +16,6 @@ class Rows(Kernel):
 
     ops: ClassVar[tuple[str, ...]] = ("softmax",)
     types: tuple[DType, DType]
-    instructions: int  # per element
 
     def rejects(self, node: Node, target: Target) -> str | None:
         if (node.x.dtype, node.y.dtype) == self.types:
@@ -27,8 +27,9 @@ class Rows(Kernel):
         growth = node.y.dtype.size - node.x.dtype.size
         return {(0, 0): max(0, growth * (node.x.elements - 1))}
 
-    def cost(self, node: Node, target: Target) -> int:
-        return self.instructions * node.x.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        depth = node.x.shape[-1]
+        return loop_work(depth, node.x.elements // depth if depth else 0)
 
     def call(self, node: Node, target: Target) -> Call:
         depth = node.x.shape[-1]
@@ -39,10 +40,18 @@ class Rows(Kernel):
         raise NotImplementedError(self.name)
 
 
+def exponentials(node: Node, diff_min: int) -> float:
+    """Elements whose exponential is not 0, if codes are spread evenly below the largest one, which always counts."""
+    depth = node.x.shape[-1]
+    near = min(1.0, (1 - diff_min) / 256)
+    return node.x.elements / depth * (1 + (depth - 1) * near) if depth else 0.0
+
+
 class FixedPointRows(Rows):
     """int8 input: gemmlowp's fixed-point exp and reciprocal."""
 
-    instructions = 250
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        return super().work(node, target) | {"exponential": exponentials(node, scaling(node).diff_min)}
 
     def function(self, node: Node) -> dict[str, Value]:
         s = scaling(node)
@@ -71,7 +80,6 @@ class SoftmaxS16(Rows):
 
     name = "softmax_s16"
     types = (DType.INT16, DType.INT16)
-    instructions = 60
 
     def function(self, node: Node) -> dict[str, Value]:
         s = scaling(node)
@@ -89,7 +97,6 @@ class SoftmaxF32(Rows):
 
     name = "softmax_f32"
     types = (DType.FLOAT32, DType.FLOAT32)
-    instructions = 80
 
     def function(self, node: Node) -> dict[str, Value]:
         return {"beta": CFloat(node.float_attr("beta"))}

@@ -48,9 +48,17 @@ class SpatialSum(Kernel):
         del node, target
         return Tiling("reduce", "pixels")
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 5 * node.x.elements + 40 * node.y.elements
+        _, height, width, channels = node.x.shape
+        pixels = height * width
+        return {
+            "call": 1,
+            "pixel": pixels,
+            "element": pixels * channels,
+            "vector": pixels * -(-channels // 16),
+            "output": channels,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target

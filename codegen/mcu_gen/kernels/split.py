@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from mcu_gen.graph import Node
+from mcu_gen.kernels.common import copied_work
 from mcu_gen.kernels.contract import Call, In, Kernel, OutputList, kernel
 from mcu_gen.ops.split import split_axis
 from mcu_gen.ops.unpack import unpack_axis
@@ -25,8 +26,10 @@ class Split(Kernel):
         axis = split_axis(node) if node.type == "split" else unpack_axis(node)
         return math.prod(node.x.shape[:axis])
 
-    def cost(self, node: Node, target: Target) -> int:
-        return node.x.bytes // 2 + 20 * self._rows(node) * len(node.outputs)
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        rows, outputs = self._rows(node), len(node.outputs)
+        piece = node.y.bytes // rows if rows else 0
+        return {"call": 1, "row": rows, "piece": rows * outputs} | copied_work([piece] * outputs, rows)
 
     def call(self, node: Node, target: Target) -> Call:
         rows = self._rows(node)

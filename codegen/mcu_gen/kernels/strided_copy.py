@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node
+from mcu_gen.kernels.common import copied_work
 from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
 from mcu_gen.kernels.strided import MAX_RUNS, loops, sequential_lead
 from mcu_gen.ops.broadcast_to import broadcast_view
@@ -43,9 +44,13 @@ class StridedCopy(Kernel):
         nest = loops(view_of(node), node.x.dtype.size)
         return {(0, 0): sequential_lead(nest.starts(), nest.run)} if nest.runs <= MAX_RUNS else {}
 
-    def cost(self, node: Node, target: Target) -> int:
-        run = loops(view_of(node), node.x.dtype.size).run
-        return node.y.bytes // run * 8 + node.y.bytes // 2
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        nest = loops(view_of(node), node.x.dtype.size)
+        rows = int(np.prod(nest.dims[:-1]))
+        work = {"call": 1.0, "row": rows}
+        if nest.run in (1, 2, 4, 8):
+            return work | {f"run{nest.run}": nest.runs}
+        return work | {"run": nest.runs} | copied_work([nest.run], nest.runs)
 
     def call(self, node: Node, target: Target) -> Call:
         nest = loops(view_of(node), node.x.dtype.size)

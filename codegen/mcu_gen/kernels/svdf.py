@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcu_gen.graph import DType, Node, operator
+from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import constant
 from mcu_gen.kernels.contract import Array, Call, CFloat, In, Kernel, Out, Value, kernel
 from mcu_gen.ops.fixed_point import activation_bounds_f32
@@ -17,8 +17,16 @@ class _Svdf(Kernel):
     def rejects(self, node: Node, target: Target) -> str | None:
         return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
 
-    def cost(self, node: Node, target: Target) -> int:
-        return 8 * operator(node.type).macs(node) + 40 * node.input(1).shape[0]
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        filters, memory = node.input(2).shape
+        batches, inputs = node.x.shape
+        return {
+            "call": 1,
+            "filter": batches * filters,
+            "feature": batches * filters * inputs,
+            "time": batches * filters * memory,
+            "output": node.y.elements,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         filters, memory = node.input(2).shape

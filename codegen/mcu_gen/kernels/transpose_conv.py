@@ -38,8 +38,16 @@ class _TransposeConv(Kernel):
             return "sums have 64 bits" if weights.sums_are_wide(node) else "sums have 32 bits"
         return None
 
-    def cost(self, node: Node, target: Target) -> int:
-        return 8 * operator(node.type).macs(node) + 60 * node.y.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        channels = node.y.shape[3]
+        macs = operator(node.type).macs(node)
+        return {
+            "call": 1,
+            "pixel": node.y.elements // channels,
+            "output": node.y.elements,
+            "tap": macs // node.x.shape[3],
+            "mac": macs,
+        }
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         if node.y.elements > MAX_ELEMENTS:

@@ -31,9 +31,10 @@ class _Lstm(Kernel):
     def rejects(self, node: Node, target: Target) -> str | None:
         return None if node.x.dtype is self.dtype else f"input is {node.x.dtype.value}"
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         batches, steps, _, units = sequence(node)
-        return 8 * operator(node.type).macs(node) + 900 * batches * steps * units
+        rows = batches * steps
+        return {"call": 1, "row": rows, "unit": rows * units, "mac": operator(node.type).macs(node)}
 
     def call(self, node: Node, target: Target) -> Call:
         batches, steps, inputs, units = sequence(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from mcu_gen.errors import DoesNotFitError, UnsupportedModelError, UsageError
 from mcu_gen.graph import Graph, Node
@@ -22,6 +23,11 @@ from mcu_gen.plan.types import Plan
 from mcu_gen.targets import Target
 
 Select = Callable[[Node, Target], Kernel]
+
+
+def _piecewise(select: Select) -> Select:
+    """The choice for fused plans: instead of the cheapest kernel one in which a segment can end."""
+    return partial(cheapest, piecewise=True) if select is cheapest else select
 
 
 def _pack(prog: Program, graph: Graph, target: Target) -> tuple[Sequence[int], Layout]:
@@ -85,7 +91,7 @@ def make_plan(
     if not fuse or (input_mode != "rows" and max_mac_overhead is None and _fits(whole, limit)):
         return _checked(whole)
     allowed = [kind for kinds in modes for kind in kinds]
-    chooser = _chooser(graph, target, prog, order, select, allowed)
+    chooser = _chooser(graph, target, order, _piecewise(select), allowed)
     if input_mode == "rows" and not any(e.of_kind("rows") for e in chooser.edges()):
         raise UnsupportedModelError(
             "the input cannot be streamed in row by row", where=f"input {graph.inputs[0]}" if graph.inputs else None,
@@ -136,7 +142,7 @@ def pareto(
     layouts = [layers] if input_mode != "rows" or not fuse else []
     if fuse:
         kinds = [kind for kinds in INPUT_MODES[input_mode] for kind in kinds]
-        chooser = _chooser(graph, target, prog, order, select, kinds)
+        chooser = _chooser(graph, target, order, _piecewise(select), kinds)
         chooser.widen()
         layouts += chooser.pareto(kinds, copies)
     plans: list[Plan] = []
@@ -146,15 +152,14 @@ def pareto(
     return plans
 
 
-def _chooser(
-    graph: Graph, target: Target, prog: Program, order: Sequence[int], select: Select, kinds: Sequence[str]
-) -> Chooser:
+def _chooser(graph: Graph, target: Target, order: Sequence[int], select: Select, kinds: Sequence[str]) -> Chooser:
     """The plans of a graph in its own order and in ``order``; widened, also of the graphs that run operators twice."""
 
     def prepare(changed: Graph, repeats: Mapping[str, str]) -> Stretch:
         of = program(changed, [select(node, target) for node in changed.nodes()], target)
         return Stretch(changed, of, target, range(len(of.tasks)), repeats)
 
+    prog = program(graph, [select(node, target) for node in graph.nodes()], target)
     own = tuple(range(len(prog.tasks)))
     stretches = [Stretch(graph, prog, target, o) for o in dict.fromkeys((own, tuple(order)))]
     return Chooser(stretches, lambda edges: variants(edges, kinds, prepare))

@@ -1,0 +1,182 @@
+"""Fits what a unit of a kernel's work costs (codegen/mcu_gen/kernels/rates.json) to exact counts of the emulator.
+
+    python tests/bench/rates.py                     all instruction sets, all kernels; prints the errors that remain
+    python tests/bench/rates.py --isa dsp --kernel conv2d_s8_dsp --write
+
+Every kernel runs layers of the tables of test cases and of the models at hand that it accepts.  The rates are the
+non-negative numbers with the least squares of the relative errors (Lawson & Hanson, Solving Least Squares Problems,
+1974); layers of models weigh more.  Models that are not part of the repository are looked for as bench.py does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import nnls
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script
+
+from bench.bench import SHARED, models
+from bench.counting import Sample, count_layers
+from mcu_gen import api
+from mcu_gen.errors import McuGenError
+from mcu_gen.frontends import load_tflite
+from mcu_gen.graph import DType, Node, Tensor
+from mcu_gen.kernels import Kernel, kernels
+from mcu_gen.kernels.rates import FILE, MEASURED, Rates
+from mcu_gen.targets import Target, load_target
+from ops.random_cases import random_cases
+from ops.test_three_way import TABLES, table
+
+#: Layers of test cases, and of models, that a kernel is measured with.
+CASES, LAYERS = 40, 40
+#: Attributes of operators whose outputs depend on the place.
+WINDOWS = {"stride_h", "axis", "begin", "perm", "adj_x"}
+#: Weight of the relative error of a model's layer.
+LAYER_WEIGHT = 3.0
+
+
+def _usable(node: Node) -> bool:
+    return all(t is None or t.dtype is not DType.BOOL for t in node.inputs)
+
+
+def case_nodes() -> list[Node]:
+    """The operators of all test cases."""
+    found: list[Node] = []
+    for name in TABLES:
+        for case in table(name):
+            try:
+                found += list(load_tflite(case.build(), "case").nodes())
+            except McuGenError:
+                continue
+    for case in random_cases(7, 120):
+        found += list(load_tflite(case.build(), "case").nodes())
+    return [n for node in found if _usable(node) for n in (node, *resized(node))]
+
+
+def resized(node: Node) -> list[Node]:
+    """The operator on tensors of other sizes, where all of its tensors have the same shape and none is constant."""
+    tensors = [t for t in (*node.inputs, *node.outputs) if t is not None]
+    if any(t.is_constant or t.variable or t.shape != node.y.shape for t in tensors) or node.op.attrs.keys() & WINDOWS:
+        return []
+
+    def as_shape(t: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:
+        return None if t is None else t.replace(shape=shape)
+
+    return [
+        Node(node.op, tuple(as_shape(t, s) for t in node.inputs), tuple(t.replace(shape=s) for t in node.outputs))
+        for s in ((1, 1), (1, 5), (1, 16), (12, 3), (1, 200), (7, 48))
+    ]
+
+
+def model_nodes() -> list[Node]:
+    """The layers of the models at hand, as they are planned."""
+    found: list[Node] = []
+    for path in sorted({*models([]).values(), *(SHARED / "models").glob("*.tflite")}):
+        try:
+            found += list(api.load(path).nodes())
+        except McuGenError:  # a model that is not supported
+            continue
+    return [n for n in found if _usable(n)]
+
+
+def measurable(target: Target) -> list[Kernel]:
+    """The kernels of model files that count their work and claim the target."""
+    own = [k for k in kernels() if set(k.features) <= set(target.features) and not k.of_training]
+    return [k for k in own if type(k).cost is Kernel.cost and not k.alias]
+
+
+def _distinct(nodes: Sequence[Node], kernel: Kernel, target: Target, most: int) -> list[Node]:
+    """Nodes of different work, from everywhere in the list."""
+    found: dict[tuple[tuple[str, float], ...], Node] = {}
+    for node in nodes:
+        if node.type in kernel.ops and kernel.rejects(node, target) is None:
+            found.setdefault(tuple(sorted(kernel.work(node, target).items())), node)
+    kept = list(found.values())
+    return [kept[i] for i in np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).astype(int))]
+
+
+def fitted(samples: Sequence[Sample], weights: Sequence[float], target: Target) -> dict[str, float]:
+    """Rates of one kernel from its samples."""
+    work = [s.kernel.work(s.node, target) for s in samples]
+    units = sorted({u for w in work for u in w})
+    spent = np.array([s.instructions for s in samples], np.float64)
+    scale = np.array(weights) / spent
+    matrix = np.array([[w.get(u, 0.0) for u in units] for w in work]) * scale[:, None]
+    size = np.maximum(np.abs(matrix).max(axis=0), 1e-300)  # columns of one magnitude: the solver is happier
+    rates, _ = nnls(matrix / size, spent * scale, maxiter=100 * len(units))
+    return {u: float(f"{r:.4g}") for u, r in zip(units, rates / size, strict=True) if r > 0.0}
+
+
+def errors(samples: Sequence[Sample], rates: Rates, target: Target) -> np.ndarray:
+    """Relative errors of the predictions, in percent."""
+    told = [sum(rates.get(u, 0.0) * n for u, n in s.kernel.work(s.node, target).items()) for s in samples]
+    found: np.ndarray = 100.0 * (np.array(told) / np.array([s.instructions for s in samples]) - 1.0)
+    return found
+
+
+def measure(target: Target, names: Sequence[str]) -> Iterator[tuple[Kernel, list[Sample], list[Sample]]]:
+    """Every kernel with its samples of cases and of models."""
+    cases, layers = case_nodes(), model_nodes()
+    jobs: list[tuple[Kernel, list[Node]]] = []
+    ends: dict[str, int] = {}
+    for kernel in measurable(target):
+        if names and kernel.name not in names:
+            continue
+        of_cases = _distinct(cases, kernel, target, CASES)
+        of_models = _distinct(layers, kernel, target, LAYERS)
+        ends[kernel.name] = len(of_cases)
+        if of_cases or of_models:
+            jobs.append((kernel, [*of_cases, *of_models]))
+    by_kernel: dict[str, list[Sample]] = {}
+    for sample in count_layers(jobs, target):
+        by_kernel.setdefault(sample.kernel.name, []).append(sample)
+    for kernel, nodes in jobs:
+        samples = by_kernel[kernel.name]
+        assert len(samples) == len(nodes), kernel.name
+        yield kernel, samples[: ends[kernel.name]], samples[ends[kernel.name] :]
+
+
+def write(isa: str, rates: Mapping[str, Rates]) -> None:
+    """Puts rates into the file: one line per kernel."""
+    known = json.loads(FILE.read_text("utf-8"))["rates"] if FILE.is_file() else {}
+    known[isa] = {**known.get(isa, {}), **rates}
+    sets = []
+    for name in (i for i in MEASURED if i in known):
+        lines = ",\n".join(f"   {json.dumps(k)}: {json.dumps(known[name][k])}" for k in sorted(known[name]))
+        sets.append(f"  {json.dumps(name)}: {{\n{lines}\n  }}")
+    text = ",\n".join(sets)
+    FILE.write_text(f'{{\n "schema": 1,\n "rates": {{\n{text}\n }}\n}}\n', "utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--isa", action="append", choices=list(MEASURED), help="an instruction set (default: all)")
+    parser.add_argument("--kernel", action="append", default=[], help="a kernel (default: all)")
+    parser.add_argument("--write", action="store_true", help="put the rates into rates.json")
+    options = parser.parse_args()
+    for isa in options.isa or list(MEASURED):
+        target = load_target(MEASURED[isa])
+        found: dict[str, Rates] = {}
+        for kernel, of_cases, of_models in measure(target, options.kernel):
+            weights = [1.0] * len(of_cases) + [LAYER_WEIGHT] * len(of_models)
+            found[kernel.name] = fitted([*of_cases, *of_models], weights, target)
+            parts = []
+            for what, samples in (("cases", of_cases), ("layers", of_models)):
+                if samples:
+                    off = errors(samples, found[kernel.name], target)
+                    spread = f"{off.min():+.1f} .. {off.max():+.1f} %, {float(np.abs(off).mean()):.1f} % on average"
+                    parts.append(f"{len(samples)} {what} {spread}")
+            print(f"{isa or 'plain'} {kernel.name}: {'; '.join(parts)}", flush=True)
+        if options.write:
+            write(isa, found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
