@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -77,11 +78,13 @@ def resized(node: Node) -> list[Node]:
 def model_nodes() -> list[Node]:
     """The layers of the models at hand, as they are planned."""
     found: list[Node] = []
-    for path in sorted({*models([]).values(), *(SHARED / "models").glob("*.tflite")}):
-        try:
-            found += list(api.load(path).nodes())
-        except McuGenError:  # a model that is not supported
-            continue
+    with tempfile.TemporaryDirectory(prefix="mcu-gen-rates-") as folder:
+        own = models([], Path(folder)).values()
+        for path in sorted({*own, *(SHARED / "models").glob("*.tflite")}):
+            try:
+                found += list(api.load(path).nodes())
+            except McuGenError:  # a model that is not supported
+                continue
     return [n for n in found if _usable(n)]
 
 

@@ -26,9 +26,13 @@ CORES = [t.name for t in list_targets() if "qemu" in t.emulators and "dsp" in t.
 NAMES = (
     "add_s8_dsp",
     "conv2d_pointwise_s8_dsp",
+    "conv2d_pointwise_w16_dsp",
     "conv2d_s8_dsp",
+    "conv2d_w16_dsp",
     "depthwise_conv2d_s8_dsp",
+    "depthwise_conv2d_w16_dsp",
     "fully_connected_s8_dsp",
+    "fully_connected_w16_dsp",
 )
 
 

@@ -37,6 +37,8 @@ class PlanOptions:
         input_mode: ``keep`` the input whole in RAM, have the caller push its ``rows``, or ``auto``: keep where it fits.
         train: what the firmware learns on the device (see :func:`mcu_gen.train.parse_spec`); "" for inference alone.
             Layers of which the backward pass reads nothing may be fused; the rest runs layer by layer.
+        max_flash: bytes that weights and tables may take; layers keep their weights as int16 where that saves
+            instructions, as far as the limit allows.  None: all weights keep their 8 bits.
     """
 
     max_ram: int | None = None
@@ -44,6 +46,7 @@ class PlanOptions:
     fuse: bool = True
     input_mode: str = "auto"
     train: str = ""
+    max_flash: int | None = None
 
     def __post_init__(self) -> None:
         if self.input_mode not in INPUT_MODES:
@@ -62,6 +65,7 @@ class PlanOptions:
         found |= {} if self.max_mac_overhead is None else {"max-mac-overhead": f"{self.max_mac_overhead:g}"}
         found |= {} if self.input_mode == "auto" else {"input": self.input_mode}
         found |= {"train": self.train} if self.train else {}
+        found |= {} if self.max_flash is None else {"max-flash": str(self.max_flash)}
         return found | ({} if self.fuse else {"no-fuse": ""})
 
 
@@ -91,19 +95,20 @@ def plan(
     fuse: bool = True,
     input_mode: str = "auto",
     train: str = "",
+    max_flash: int | None = None,
 ) -> Plan:
     """The memory and execution plan of a model on a board.
 
     Args:
         model: a graph or the path of a model.
         board: a target, a board name, or the path of a board manifest.
-        max_ram, max_mac_overhead, fuse, input_mode, train: see :class:`PlanOptions`.
+        max_ram, max_mac_overhead, fuse, input_mode, train, max_flash: see :class:`PlanOptions`.
 
     Raises:
         DoesNotFitError: with the smallest RAM that would do, and its cost.
         UnsupportedModelError: ``input_mode`` is ``rows``, and the model's input cannot be streamed.
     """
-    return plan_with(model, board, PlanOptions(max_ram, max_mac_overhead, fuse, input_mode, train))
+    return plan_with(model, board, PlanOptions(max_ram, max_mac_overhead, fuse, input_mode, train, max_flash))
 
 
 def plan_with(model: Graph | str | Path, board: Target | str, options: PlanOptions) -> Plan:
@@ -111,7 +116,7 @@ def plan_with(model: Graph | str | Path, board: Target | str, options: PlanOptio
     graph, target = _inputs(model, board, options.train)
     return make_plan(
         graph, target, max_ram=options.max_ram, max_mac_overhead=options.max_mac_overhead, fuse=options.fuse,
-        input_mode=options.input_mode,
+        input_mode=options.input_mode, max_flash=options.max_flash,
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ def generate(
     fuse: bool = True,
     input_mode: str = "auto",
     train: str = "",
+    max_flash: int | None = None,
     name: str | None = None,
 ) -> Project:
     """Writes a complete PlatformIO project to the folder ``out``, whole or not at all.
@@ -42,20 +43,20 @@ def generate(
     Args:
         model, board: as for :func:`mcu_gen.api.plan`.
         out: the folder.
-        max_ram, max_mac_overhead, fuse, input_mode, train: see :class:`mcu_gen.api.PlanOptions`.
+        max_ram, max_mac_overhead, fuse, input_mode, train, max_flash: see :class:`mcu_gen.api.PlanOptions`.
         name: name of the network; the model's file name when left out.
 
     Raises:
         DoesNotFitError: see :func:`mcu_gen.api.plan`.
         UsageError: ``out`` holds somebody else's files or cannot be written.
     """
-    options = PlanOptions(max_ram, max_mac_overhead, fuse, input_mode, train)
+    options = PlanOptions(max_ram, max_mac_overhead, fuse, input_mode, train, max_flash)
     return write(plan_with(model, board, options), out, options=options, name=name)
 
 
 def write(made: Plan, out: str | Path, *, options: PlanOptions | None = None, name: str | None = None) -> Project:
     """:func:`generate` for a plan that is made already; ``options`` are those that it was made with."""
-    options = options or PlanOptions(max_ram=made.max_ram)
+    options = options or PlanOptions(max_ram=made.max_ram, max_flash=made.max_flash)
     recorded = options.recorded()
     return write_project(made, Path(out), _provenance(made, recorded), ProjectOptions(name, recorded))
 

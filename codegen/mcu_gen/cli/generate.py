@@ -14,6 +14,7 @@ from mcu_gen.cli.options import (
     Board,
     Input,
     InputMode,
+    MaxFlash,
     MaxMacOverhead,
     MaxRam,
     Model,
@@ -39,12 +40,13 @@ def generate(
     no_fuse: NoFuse = False,
     pareto: Pareto = False,
     train: Train = "",
+    max_flash: MaxFlash = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the network and prefix of its C names; the file's by default.")
     ] = None,
 ) -> tuple[dict[str, Any], Render]:
     """Write a complete PlatformIO project: network, runtime, board files and platform."""
-    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train)
+    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train, max_flash)
     with out.phase("planning"):
         graph = api.load(model)
         made = api.plan_with(graph, board, options)

@@ -45,6 +45,13 @@ MaxMacOverhead = Annotated[
         help="Multiply-accumulates that tiles may do again, in percent; alone: the least RAM within it.",
     ),
 ]  # fmt: skip
+MaxFlash = Annotated[
+    int | None,
+    typer.Option(
+        "--max-flash", metavar="SIZE", parser=_size,
+        help="Limit for weights and tables; what it leaves goes to int16 weights, which take fewer instructions.",
+    ),
+]  # fmt: skip
 Pareto = Annotated[
     bool, typer.Option("--pareto", help="All plans of which none is better in RAM and in multiply-accumulates.")
 ]
@@ -77,7 +84,12 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random sam
 
 
 def plan_options(
-    max_ram: int | None, max_mac_overhead: float | None, mode: InputMode, no_fuse: bool, train: str = ""
+    max_ram: int | None,
+    max_mac_overhead: float | None,
+    mode: InputMode,
+    no_fuse: bool,
+    train: str = "",
+    max_flash: int | None = None,
 ) -> PlanOptions:
     """The options of the command line as the API takes them."""
-    return PlanOptions(max_ram, max_mac_overhead, not no_fuse, mode.value, train)
+    return PlanOptions(max_ram, max_mac_overhead, not no_fuse, mode.value, train, max_flash)

@@ -14,6 +14,7 @@ from mcu_gen.cli.options import (
     Board,
     Input,
     InputMode,
+    MaxFlash,
     MaxMacOverhead,
     MaxRam,
     Model,
@@ -142,9 +143,10 @@ def front_of(out: Output, graph: Graph, board: str, options: PlanOptions) -> lis
 def plan(
     out: Output, model: Model, board: Board, max_ram: MaxRam = None, max_mac_overhead: MaxMacOverhead = None,
     pareto: Pareto = False, mode: Input = InputMode.auto, no_fuse: NoFuse = False, train: Train = "",
+    max_flash: MaxFlash = None,
 ) -> tuple[dict[str, Any], Render]:  # fmt: skip
     """The memory and execution plan: operator order, fused segments, kernels, arena offsets, totals."""
-    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train)
+    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train, max_flash)
     with out.phase("planning"):
         graph = api.load(model)
         made = api.plan_with(graph, board, options)

@@ -17,6 +17,7 @@ from mcu_gen.cli.options import (
     Board,
     Input,
     InputMode,
+    MaxFlash,
     MaxMacOverhead,
     MaxRam,
     Model,
@@ -110,6 +111,7 @@ def validate(
     mode: Input = InputMode.auto,
     no_fuse: NoFuse = False,
     train: Train = "",
+    max_flash: MaxFlash = None,
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="K", help="With --train: training steps (16 by default).")
     ] = None,
@@ -121,7 +123,7 @@ def validate(
 
     With --train the device learns, and losses, gradients and weights are compared with TensorFlow's.
     """
-    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train)
+    options = plan_options(max_ram, max_mac_overhead, mode, no_fuse, train, max_flash)
     check_learning(train, steps, rate, oracle is not Oracle.litert, reset_state)
     if samples is not None and data is not None:
         raise UsageError("--samples and --data exclude each other: give one of them", where="--samples")

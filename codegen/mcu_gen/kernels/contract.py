@@ -133,6 +133,9 @@ class Kernel:
     of_training: ClassVar[bool] = False
     #: Operator types (names in ``ops/``) that it serves.
     ops: ClassVar[tuple[str, ...]]
+    #: Its weights take twice the flash of another kernel's that computes the same: it is only taken where a plan has a
+    #: limit of flash that leaves room (:mod:`mcu_gen.plan.expand`).
+    expanded: ClassVar[bool] = False
     #: Target features that its code needs (all of them); () is plain C99.
     features: ClassVar[tuple[str, ...]] = ()
     #: Headers of ``firmware/simd`` that define its verbs, beyond ``scalar.h``.
@@ -250,7 +253,7 @@ def select(node: Node, target: Target, *, piecewise: bool = False) -> Kernel:
     best: Kernel | None = None
     best_cost = (False, 0)
     for k in kernels():
-        if node.type not in k.ops:
+        if node.type not in k.ops or k.expanded:
             continue
         missing = [f for f in k.features if f not in target.features]
         why = f"needs {', '.join(missing)}" if missing else k.rejects(node, target)

@@ -124,10 +124,6 @@ class _Floating(_Convolution):
     def rejects(self, node: Node, target: Target) -> str | None:
         return super().rejects(node, target) or other_weights(self, node)
 
-    def cost(self, node: Node, target: Target) -> int:
-        del target
-        return 3 * operator(node.type).macs(node) + 30 * node.y.elements
-
     def call(self, node: Node, target: Target) -> Call:
         del target
         return Call(self.window(node) | {"bias": bias_field(node)} | bounds_fields(node))
@@ -179,12 +175,43 @@ def pixel_pairs(axis: spatial.Axis) -> tuple[np.ndarray, np.ndarray]:
     return np.array(first, np.int64), np.array([*first[1:], axis.out], np.int64)
 
 
+def inside(axis: spatial.Axis) -> np.ndarray:
+    """Taps of each window that lie inside the image; int64 [out]."""
+    position = axis.origins()[:, None] + np.arange(axis.taps, dtype=np.int64) * axis.dilation
+    found: np.ndarray = ((position >= 0) & (position < axis.size)).sum(axis=1)
+    return found
+
+
 @kernel
 @halves(("f16", "f32"), ("f16", "f16"))
 class Conv2DF32(_Floating):
     """float32, any window, any groups: four channels of two pixels at a time, of one at the borders."""
 
     name = "conv2d_f32"
+
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        channels, depth = node.y.shape[3], node.input(1).shape[3]
+        groups = node.x.shape[3] // depth
+        fours, ones = (groups * n for n in divmod(channels // groups, 4))
+        h, w = spatial.geometry(node)
+        rows, columns = (inside(a) for a in (h, w))
+        first, end = pixel_pairs(w)
+        pairs, seen_rows = int((end - first == 2).sum()), node.x.shape[0] * int(rows.sum())
+        alone = w.out - 2 * pairs
+        taps_2, taps_1 = pairs * w.taps, int(columns[first[end - first == 1]].sum())
+        lines = node.x.shape[0] * h.out
+        work: dict[str, float] = {"call": 1, "line": lines, "pixels": lines * (pairs + alone)}
+        whole = groups == 1 and w.dilation == 1  # a row of taps is one piece
+        for unit, blocks, windows, taps in (
+            ("two", fours, pairs, taps_2),
+            ("four", fours, alone, taps_1),
+            ("one", ones, 2 * pairs + alone, 2 * taps_2 + taps_1),
+        ):
+            work[unit] = blocks * windows * lines
+            work[f"{unit} row"] = blocks * windows * seen_rows
+            work[f"{unit} piece"] = blocks * (windows if whole else taps) * seen_rows
+            work[f"{unit} step"] = blocks * taps * depth * seen_rows
+        return work
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         """Four channels of both pixels of a pair are written before the next four are computed."""
@@ -225,3 +252,12 @@ class DepthwiseConv2DF32(_Depthwise, _Floating):
     """float32, any window, any depth multiplier."""
 
     name = "depthwise_conv2d_f32"
+
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        channels = node.y.shape[3]
+        fours, ones = divmod(channels, 4) if channels == node.x.shape[3] else (0, channels)
+        pixels = node.y.elements // channels
+        taps, rows = taps_inside(node)
+        work: dict[str, float] = {"call": 1, "pixel": pixels}
+        work |= {"four": pixels * fours, "four row": rows * fours, "four tap": taps * fours}
+        return work | {"one": pixels * ones, "one row": rows * ones, "one tap": taps * ones}

@@ -66,10 +66,17 @@ def needs_clamp(node: Node) -> bool:
     return weights.output_range(node) != (-128, 127)
 
 
-def pair_stream(node: Node, rows: np.ndarray) -> np.ndarray:
+def halves(numbers: np.ndarray) -> np.ndarray:
+    """int8 numbers [..., 2n] as pairs of int16 in words; uint32 [..., n]."""
+    words: np.ndarray = np.ascontiguousarray(numbers.astype("<i2")).view("<u4").astype(np.uint32)
+    return words
+
+
+def pair_stream(node: Node, rows: np.ndarray, *, wide: bool = False) -> np.ndarray:
     """Weights, biases and scales in the order of ``mg_block_s8_2x3``; uint32 [pairs * (depth / 2 + 5)].
 
-    An odd number of channels is filled up with one that is 0.
+    An odd number of channels is filled up with one that is 0.  With ``wide`` weights are int16, in the order of
+    ``mg_block_w16_2x3``; uint32 [pairs * (depth + 5)].
     """
     channels, _ = rows.shape
     even = channels + channels % 2
@@ -81,8 +88,12 @@ def pair_stream(node: Node, rows: np.ndarray) -> np.ndarray:
     bias[:channels] = folded_bias(rows, weights.bias_of(node), node.x.zp).astype(np.uint32)
     m[:channels] = multipliers.astype(np.uint32)
     n1[:channels] = (right - 1).astype(np.uint32)
-    packed = np.ascontiguousarray(w.reshape(even // 2, 2, depth // 4, 4).transpose(0, 2, 1, 3))
-    words = packed.view("<u4").reshape(even // 2, -1).astype(np.uint32)
+    if wide:
+        fours = w.reshape(even // 2, 2, depth // 4, 2, 2)  # [pair, channel, step, k / 2, k % 2]
+        words = halves(fours.transpose(0, 2, 4, 1, 3)).reshape(even // 2, -1)
+    else:
+        packed = np.ascontiguousarray(w.reshape(even // 2, 2, depth // 4, 4).transpose(0, 2, 1, 3))
+        words = packed.view("<u4").reshape(even // 2, -1).astype(np.uint32)
     scales = np.stack([m[0::2], n1[0::2] | n1[1::2] << 8, m[1::2]], axis=1)
     stream: np.ndarray = np.concatenate([bias.reshape(-1, 2), words, scales], axis=1).reshape(-1)
     return stream

@@ -75,7 +75,7 @@ class _Blocks(Kernel):
         own: dict[str, Value] = {
             "depth": depth_of(node),
             "out_c": node.y.shape[3],
-            "stream": Array(pair_stream(node, self.columns(node)), "stream"),
+            "stream": Array(pair_stream(node, self.columns(node), wide=self.expanded), "stream"),
         }
         return own | output_fields(node)
 

@@ -14,7 +14,7 @@ from mcu_gen.kernels.common import (
     window_starts,
 )
 from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, Value, kernel
-from mcu_gen.kernels.dsp_common import filter_rows, inside, lead, needs_clamp, not_exact, output_fields, scaling
+from mcu_gen.kernels.dsp_common import filter_rows, halves, inside, lead, needs_clamp, not_exact, output_fields, scaling
 from mcu_gen.ops import spatial, weights
 from mcu_gen.targets import Target
 
@@ -95,7 +95,7 @@ class DepthwiseConv2DS8Dsp(Kernel):
         del target
         own: dict[str, Value] = {
             "fill": node.x.zp,
-            "stream": Array(four_stream(node), "stream"),
+            "stream": Array(four_stream(node, wide=self.expanded), "stream"),
         }
         fields = window_fields(node) | dilation_fields(node)
         return Call(fields | own | output_fields(node), (In(0), Out(0), Scratch()))
@@ -119,22 +119,34 @@ def first_channels(channels: int) -> np.ndarray:
     return np.minimum(starts, channels - CHANNELS)
 
 
-def four_stream(node: Node) -> np.ndarray:
-    """Weights, biases and scales in the order of ``mg_depthwise_s8_4``; uint32 [fours * (taps + 9)]."""
+def four_stream(node: Node, *, wide: bool = False) -> np.ndarray:
+    """Weights, biases and scales in the order of ``mg_depthwise_s8_4``; uint32 [fours * (taps + 9)].
+
+    With ``wide`` weights are int16, in the order of ``mg_depthwise_w16_4``; uint32 [fours * (2 * taps + 9)].
+    """
     rows = filter_rows(node)
-    taps = rows.shape[1]
+    pairs = rows.shape[1] // 2
     multipliers, right = scaling(node)
     bias = folded_bias(rows, weights.bias_of(node), node.x.zp)
     parts: list[np.ndarray] = []
     for first in first_channels(rows.shape[0]):
         w = rows[first : first + CHANNELS]  # [4, taps]
-        paired = (
-            w[:, : taps // 2 * 2].reshape(2, 2, -1, 2).transpose(2, 0, 3, 1)
-        )  # [pair, channel / 2, tap, channel % 2]
-        packed = np.concatenate([paired.reshape(-1), w[:, taps // 2 * 2 :].reshape(-1)])
+        paired, odd = (
+            w[:, : 2 * pairs].reshape(2, 2, pairs, 2),
+            w[:, 2 * pairs :],
+        )  # [channel / 2, channel % 2, pair, tap]
+        if wide:
+            words = [halves(paired.transpose(2, 0, 1, 3)), halves(odd.reshape(2, 2, -1).transpose(2, 1, 0))]
+        else:
+            packed = np.concatenate([paired.transpose(2, 0, 3, 1).reshape(-1), odd.reshape(-1)])
+            words = [np.ascontiguousarray(packed).view("<u4").astype(np.uint32)]
         here = slice(first, first + CHANNELS)
         n1 = np.ascontiguousarray((right[here] - 1).astype(np.uint8)).view("<u4")
-        words = np.ascontiguousarray(packed).view("<u4")
-        parts += [bias[here].astype(np.uint32), words.astype(np.uint32), multipliers[here].astype(np.uint32), n1]
+        parts += [
+            bias[here].astype(np.uint32),
+            *(a.reshape(-1) for a in words),
+            multipliers[here].astype(np.uint32),
+            n1,
+        ]
     stream: np.ndarray = np.concatenate(parts).astype(np.uint32)
     return stream

@@ -7,6 +7,7 @@ import numpy as np
 from mcu_gen.graph import Node
 from mcu_gen.kernels.common import constant, folded_bias
 from mcu_gen.kernels.contract import Array, Call, Value, kernel
+from mcu_gen.kernels.dsp_common import halves
 from mcu_gen.kernels.scalar_fully_connected import BlockFullyConnected, shifts
 from mcu_gen.ops import weights
 from mcu_gen.targets import Target
@@ -50,7 +51,7 @@ class FullyConnectedS8Dsp(BlockFullyConnected):
             "in_c": w.shape[1],
             "depth": depth_of(node),
             "channels": w.shape[0],
-            "weights": Array(row_stream(w), "weights"),
+            "weights": Array(row_stream(w, wide=self.expanded), "weights"),
             "bias": Array(np.pad(bias, (0, -bias.size % ROWS)), "bias"),
             "multiplier": Array(np.array([[m & 0xFFFFFFFF, m >> 32] for m, _ in factors], np.uint32), "multiplier"),
             "shift": Array(shifts(factors).astype(np.int8), "shift"),
@@ -66,10 +67,16 @@ def depth_of(node: Node) -> int:
     return -(-node.input(1).shape[1] // 4) * 4
 
 
-def row_stream(w: np.ndarray) -> np.ndarray:
-    """Weights [N, K] in the order of ``mg_rows_s8_4``, filled up with zeros to multiples of 4; uint32 [N * K / 4]."""
+def row_stream(w: np.ndarray, *, wide: bool = False) -> np.ndarray:
+    """Weights [N, K] in the order of ``mg_rows_s8_4``, filled up with zeros to multiples of 4; uint32 [N * K / 4].
+
+    With ``wide`` as int16, in the order of ``mg_rows_w16_4``; uint32 [N * K / 2].
+    """
     rows, depth = w.shape
     full = np.pad(w, ((0, -rows % ROWS), (0, -depth % 4)))
+    if wide:
+        fours = full.reshape(-1, ROWS, full.shape[1] // 4, 2, 2)  # [block, row, step, k / 2, k % 2]
+        return halves(fours.transpose(0, 2, 4, 1, 3)).reshape(-1)
     packed = full.reshape(-1, ROWS, full.shape[1] // 4, 4).transpose(0, 2, 1, 3)
     words: np.ndarray = np.ascontiguousarray(packed).view("<u4").reshape(-1).astype(np.uint32)
     return words

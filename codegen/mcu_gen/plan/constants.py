@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from mcu_gen.graph import Graph
-from mcu_gen.kernels.contract import Array, Call, In, InputList
-from mcu_gen.plan.types import Step
+from mcu_gen.graph import Graph, Node
+from mcu_gen.kernels.contract import Array, Call, In, InputList, Kernel
 from mcu_gen.targets import Target
 
 
@@ -17,7 +16,7 @@ def array_key(data: np.ndarray) -> tuple[str, bytes]:
     return data.dtype.str, data.tobytes()
 
 
-def _passed(step: Step, call: Call) -> Iterator[np.ndarray]:
+def _passed(node: Node, call: Call) -> Iterator[np.ndarray]:
     """Constants that a call receives by pointer: fields of its parameters, and constant inputs."""
     for value in call.params.values():
         if isinstance(value, Array):
@@ -29,16 +28,18 @@ def _passed(step: Step, call: Call) -> Iterator[np.ndarray]:
         elif isinstance(argument, InputList):
             indices = argument.indices
         for index in indices:
-            tensor = step.node.inputs[index] if index < len(step.node.inputs) else None
+            tensor = node.inputs[index] if index < len(node.inputs) else None
             if tensor is not None and tensor.data is not None and not tensor.variable:
                 yield tensor.data
 
 
-def constant_bytes(graph: Graph, steps: Iterable[Step], target: Target) -> int:
-    """Bytes of all arrays that the network keeps in flash."""
+def constant_bytes(graph: Graph, calls: Iterable[tuple[Node, Kernel]], target: Target) -> int:
+    """Bytes of all arrays that the network keeps in flash, for its nodes and the kernels that compute them."""
     arrays: dict[tuple[str, bytes], int] = {}
-    for step in steps:
-        for data in _passed(step, step.kernel.call(step.node, target)):
+    for node, kernel in calls:
+        if kernel.alias:
+            continue
+        for data in _passed(node, kernel.call(node, target)):
             arrays[array_key(data)] = data.nbytes
     for tensor in graph.tensors.values():
         if tensor.data is not None and (tensor.variable or tensor.name in graph.outputs):

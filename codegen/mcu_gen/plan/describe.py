@@ -121,6 +121,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "constant_bytes": plan.constant_bytes,
         "flash_bytes": plan.constant_bytes,
         "max_ram": plan.max_ram,
+        "max_flash": plan.max_flash,
         "lower_bound_bytes": plan.lower_bound_bytes,
         "greedy_bytes": plan.greedy_bytes,
         "optimal": plan.optimal,

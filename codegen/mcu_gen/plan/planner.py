@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -12,6 +13,7 @@ from mcu_gen.kernels.contract import select as cheapest
 from mcu_gen.plan.assemble import Layout, assemble
 from mcu_gen.plan.choose import INPUT_MODES, Chooser
 from mcu_gen.plan.constants import constant_bytes
+from mcu_gen.plan.expand import ExpandedChoice, expand
 from mcu_gen.plan.fusion import why_not_streamed
 from mcu_gen.plan.limits import check_flash, check_ram
 from mcu_gen.plan.liveness import Program, lifetimes, program
@@ -27,6 +29,8 @@ Select = Callable[[Node, Target], Kernel]
 
 def _piecewise(select: Select) -> Select:
     """The choice for fused plans: instead of the cheapest kernel one in which a segment can end."""
+    if isinstance(select, ExpandedChoice):
+        return partial(select, piecewise=True)
     return partial(cheapest, piecewise=True) if select is cheapest else select
 
 
@@ -55,6 +59,7 @@ def make_plan(
     max_mac_overhead: float | None = None,
     fuse: bool = True,
     input_mode: str = "auto",
+    max_flash: int | None = None,
     select: Select = cheapest,
 ) -> Plan:
     """Plans ``graph`` for ``target``.
@@ -71,12 +76,17 @@ def make_plan(
         fuse: whether segments are allowed.
         input_mode: ``keep`` holds the whole input in RAM (or its quantized form, where the model quantizes it), with
             ``rows`` the caller pushes it row by row, ``auto`` keeps it where that fits.
-        select: chooses the kernel of a node.
+        max_flash: limit for weights and tables, bytes.  Layers keep their weights as int16 where a kernel is faster
+            with them, those first that save the most instructions; without a limit all weights keep their 8 bits.
+        select: chooses the kernel of a node (not together with ``max_flash``).
 
     Raises:
         UnsupportedModelError: an operator has no kernel on the target, or the input cannot be streamed.
-        DoesNotFitError: RAM or constants exceed the board or ``max_ram``; names the smallest RAM that does.
+        DoesNotFitError: RAM or constants exceed the board, ``max_ram`` or ``max_flash``; names the smallest that does.
     """
+    if max_flash is not None:
+        regions = [r.size for r in target.regions if r.use == "flash"][:1]
+        select = expand(graph, target, min([max_flash, *regions]))
     modes = INPUT_MODES[input_mode] if fuse else INPUT_MODES["keep"]
     prog = program(graph, [select(node, target) for node in graph.nodes()], target)
     order, layers = _pack(prog, graph, target)
@@ -85,7 +95,8 @@ def make_plan(
     limit = _limit(target, max_ram)
 
     def plan(layout: Layout) -> Plan:
-        return _plan(layout.stretch.graph, target, layout.stretch.prog, layout, max_ram)
+        made = _plan(layout.stretch.graph, target, layout.stretch.prog, layout, max_ram)
+        return dataclasses.replace(made, max_flash=max_flash)
 
     whole = plan(layers)
     if not fuse or (input_mode != "rows" and max_mac_overhead is None and _fits(whole, limit)):
@@ -175,7 +186,7 @@ def _plan(graph: Graph, target: Target, prog: Program, layout: Layout, max_ram: 
         aliases=prog.aliases,
         arena_bytes=layout.placement.arena_bytes,
         stack_bytes=target.stack_bytes,
-        constant_bytes=constant_bytes(graph, layout.steps, target),
+        constant_bytes=constant_bytes(graph, [(s.node, s.kernel) for s in layout.steps], target),
         max_ram=max_ram,
         lower_bound_bytes=layout.placement.lower_bound,
         greedy_bytes=layout.placement.greedy_bytes,

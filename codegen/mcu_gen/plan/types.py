@@ -144,6 +144,8 @@ class Plan:
     stack_bytes: int
     constant_bytes: int
     max_ram: int | None = None
+    #: limit for ``constant_bytes`` within which weights are expanded
+    max_flash: int | None = None
     #: no packing of these buffers is smaller (sum of live bytes at the worst step, overlaps counted)
     lower_bound_bytes: int = 0
     #: the arena of greedy by size without overlaps, what common planners give
