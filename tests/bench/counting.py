@@ -85,7 +85,7 @@ def _run(plan: Plan, net: str) -> str:
     return "\n".join([*fills, f"    {net}_reset();", "    last = hal_ticks();", f"    (void){net}_invoke();"])
 
 
-def _counting(target: Target) -> Target:
+def counting(target: Target) -> Target:
     """``target`` with the emulator's instruction counter switched on."""
     qemu = dict(target.emulators["qemu"])
     qemu["args"] = [*qemu["args"], *qemu["icount"]]
@@ -125,7 +125,7 @@ def count_plans(plans: Sequence[Plan], target: Target, folder: Path) -> list[lis
         runs="\n".join(_run(p, n) for p, n in zip(plans, nets, strict=True)),
     )
     (folder / "main.c").write_text(main)
-    ran = link_and_run(folder, objects, _counting(target))
+    ran = link_and_run(folder, objects, counting(target))
     said = [int(line) for line in ran.stdout.split("\n") if line.strip().isdigit()]
     wanted = sum(len(p.steps) for p in plans)
     assert len(said) == wanted, f"{len(said)} numbers, not {wanted}: {ran.stdout[-300:]} {ran.stderr[-300:]}"
@@ -174,23 +174,32 @@ def _always(kernel: Kernel, node: Node, target: Target) -> Kernel:
     return kernel
 
 
-def count_layers(jobs: Sequence[tuple[Kernel, Sequence[Node]]], target: Target) -> list[Sample]:
-    """Instructions of every node with the kernel beside it, which accepts all of them; in the order of the jobs."""
-    plans: list[tuple[Kernel, Plan]] = []
-    for kernel, nodes in jobs:
-        for part in _parts(nodes):
-            plans.append((kernel, make_plan(_gathered(part), target, fuse=False, select=partial(_always, kernel))))
-    found: list[Sample] = []
+Batch = list[tuple[Kernel, Plan]]
+
+
+def batches(jobs: Sequence[tuple[Kernel, Sequence[Node]]], target: Target) -> Iterator[Batch]:
+    """Kernels with plans of the nodes that they shall compute, in the order of the jobs; a firmware at a time."""
+    plans = [
+        (kernel, make_plan(_gathered(part), target, fuse=False, select=partial(_always, kernel)))
+        for kernel, nodes in jobs
+        for part in _parts(nodes)
+    ]
     while plans:
-        taken, room = [], MOST_BYTES
+        taken: Batch = []
+        room = MOST_BYTES
         while plans and len(taken) < MOST_NETWORKS and (not taken or room > 0):
             taken.append(plans.pop(0))
             room -= taken[-1][1].arena_bytes + taken[-1][1].constant_bytes
+        yield taken
+
+
+def count_layers(jobs: Sequence[tuple[Kernel, Sequence[Node]]], target: Target) -> list[Sample]:
+    """Instructions of every node with the kernel beside it, which accepts all of them; in the order of the jobs."""
+    found: list[Sample] = []
+    for batch in batches(jobs, target):
         with tempfile.TemporaryDirectory(prefix="mcu-gen-count-") as folder:
-            counts = count_plans([p for _, p in taken], target, Path(folder))
-        for (kernel, plan), spent in zip(taken, counts, strict=True):
-            steps = sorted(
-                zip(plan.steps, spent, strict=True), key=lambda pair: int(pair[0].node.name.removeprefix("node"))
-            )
-            found += [Sample(step.node, kernel, n) for step, n in steps]
+            counts = count_plans([p for _, p in batch], target, Path(folder))
+        for (kernel, plan), spent in zip(batch, counts, strict=True):
+            samples = [Sample(step.node, kernel, n) for step, n in zip(plan.steps, spent, strict=True)]
+            found += sorted(samples, key=lambda sample: int(sample.node.name.removeprefix("node")))
     return found

@@ -123,38 +123,46 @@ def errors(samples: Sequence[Sample], rates: Rates, target: Target) -> np.ndarra
     return found
 
 
+Job = tuple[Kernel, list[Node], list[Node]]
+
+
+def jobs(target: Target, names: Sequence[str]) -> list[Job]:
+    """Every kernel with the layers that it is measured with: of cases, and of models."""
+    cases, layers = case_nodes(), model_nodes()
+    found = [
+        (k, _distinct(cases, k, target, CASES), _distinct(layers, k, target, LAYERS))
+        for k in measurable(target)
+        if not names or k.name in names
+    ]
+    return [job for job in found if job[1] or job[2]]
+
+
 def measure(target: Target, names: Sequence[str]) -> Iterator[tuple[Kernel, list[Sample], list[Sample]]]:
     """Every kernel with its samples of cases and of models."""
-    cases, layers = case_nodes(), model_nodes()
-    jobs: list[tuple[Kernel, list[Node]]] = []
-    ends: dict[str, int] = {}
-    for kernel in measurable(target):
-        if names and kernel.name not in names:
-            continue
-        of_cases = _distinct(cases, kernel, target, CASES)
-        of_models = _distinct(layers, kernel, target, LAYERS)
-        ends[kernel.name] = len(of_cases)
-        if of_cases or of_models:
-            jobs.append((kernel, [*of_cases, *of_models]))
-    by_kernel: dict[str, list[Sample]] = {}
-    for sample in count_layers(jobs, target):
-        by_kernel.setdefault(sample.kernel.name, []).append(sample)
-    for kernel, nodes in jobs:
-        samples = by_kernel[kernel.name]
-        assert len(samples) == len(nodes), kernel.name
-        yield kernel, samples[: ends[kernel.name]], samples[ends[kernel.name] :]
+    todo = jobs(target, names)
+    samples = count_layers([(k, [*of_cases, *of_models]) for k, of_cases, of_models in todo], target)
+    for kernel, of_cases, of_models in todo:
+        own, samples = samples[: len(of_cases) + len(of_models)], samples[len(of_cases) + len(of_models) :]
+        assert all(s.kernel is kernel for s in own), kernel.name
+        yield kernel, own[: len(of_cases)], own[len(of_cases) :]
 
 
-def write(isa: str, rates: Mapping[str, Rates]) -> None:
-    """Puts rates into the file: one line per kernel."""
-    known = json.loads(FILE.read_text("utf-8"))["rates"] if FILE.is_file() else {}
-    known[isa] = {**known.get(isa, {}), **rates}
-    sets = []
-    for name in (i for i in MEASURED if i in known):
-        lines = ",\n".join(f"   {json.dumps(k)}: {json.dumps(known[name][k])}" for k in sorted(known[name]))
-        sets.append(f"  {json.dumps(name)}: {{\n{lines}\n  }}")
-    text = ",\n".join(sets)
-    FILE.write_text(f'{{\n "schema": 1,\n "rates": {{\n{text}\n }}\n}}\n', "utf-8")
+def write(isa: str, found: Mapping[str, Rates], key: str = "rates") -> None:
+    """Puts numbers per kernel into the file, a line each, under ``key``."""
+    data = json.loads(FILE.read_text("utf-8")) if FILE.is_file() else {}
+    known = data.setdefault(key, {})
+    known[isa] = {**known.get(isa, {}), **found}
+    parts = []
+    for name in ("rates", "events"):
+        sets = []
+        for feature in (i for i in MEASURED if i in data.get(name, {})):
+            of_set = data[name][feature]
+            lines = ",\n".join(f"   {json.dumps(k)}: {json.dumps(of_set[k])}" for k in sorted(of_set))
+            sets.append(f"  {json.dumps(feature)}: {{\n{lines}\n  }}")
+        text = ",\n".join(sets)
+        parts.append(f' "{name}": {{\n{text}\n }}')
+    text = ",\n".join(parts)
+    FILE.write_text(f'{{\n "schema": 1,\n{text}\n}}\n', "utf-8")
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from mcu_gen.api.training_choices import training_choices
 from mcu_gen.errors import DoesNotFitError
 from mcu_gen.graph import Graph
 from mcu_gen.graph.operator import operator
+from mcu_gen.plan.estimate import estimate_data, estimate_steps
 from mcu_gen.targets import Target, load_target
 
 
@@ -88,11 +89,11 @@ def analyze(
 
     Returns:
         the ``data`` of the verb ``analyze``: ``macs``, ``weight_bytes``, ``activation_peak_bytes``, ``layers``,
-        ``peak``, ``fits`` (None without a board) and, with a board, ``arena_bytes``, ``ram_bytes``, ``flash_bytes``, or
-        why it does not fit.  With ``front`` also ``pareto``, the plans of which none is better in RAM and in
-        multiply-accumulates, and ``suggestions``, the limits among them that are worth trying.  With ``train`` (a value
-        of ``--train``) also ``training``, what learning costs so and in other usual ways (see
-        :func:`mcu_gen.api.training_choices.training_choices`).
+        ``peak``, ``fits`` (None without a board) and, with a board, ``arena_bytes``, ``ram_bytes``, ``flash_bytes``
+        and ``estimate`` (see :func:`mcu_gen.plan.estimate.estimate_data`), or why it does not fit.  With ``front`` also
+        ``pareto``, the plans of which none is better in RAM and in multiply-accumulates, and ``suggestions``, the
+        limits among them that are worth trying.  With ``train`` (a value of ``--train``) also ``training``, what
+        learning costs so and in other usual ways (see :func:`mcu_gen.api.training_choices.training_choices`).
 
     Raises:
         UsageError: ``train`` is not understood.
@@ -132,4 +133,5 @@ def analyze(
         "stack_bytes": made.stack_bytes,
         "ram_bytes": made.ram_bytes,
         "flash_bytes": made.constant_bytes,
+        "estimate": estimate_data(made, estimate_steps(made)),
     }

@@ -16,6 +16,9 @@ from mcu_gen.api.validation import run_batch
 from mcu_gen.errors import UsageError
 from mcu_gen.link.messages import TickKind
 
+#: What the cost model says of a layer.
+ESTIMATES = ("predicted_instructions", "estimated_cycles")
+
 #: What :func:`by_layer` tells apart.
 COLUMNS = ("forward", "input_gradient", "weight_gradient", "bias_gradient", "update")
 
@@ -99,8 +102,9 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None, t
 
     Returns:
         the ``data`` of the verb ``profile``: ``layers`` with ``instructions`` (or ``cycles``) and ``kind``,
-        "simulated" or "measured", and ``total``; of a training step also ``by_layer`` (see :func:`by_layer`).  Noted in
-        ``mcu-gen.json`` as ``profile``, or ``training_profile``.
+        "simulated" or "measured", and ``total``; beside them what the cost model said before
+        (``predicted_instructions``, and ``estimated_cycles`` on cores with published timings); of a training step also
+        ``by_layer`` (see :func:`by_layer`).  Noted in ``mcu-gen.json`` as ``profile``, or ``training_profile``.
 
     Raises:
         UsageError: ``on`` counts nothing (the host), or the project does not train.
@@ -134,12 +138,16 @@ def profile(folder: str | Path, *, on: str = "qemu", data: Data | None = None, t
             "macs": layer["computed_macs"], "macs_once": layer["macs"],
             "instructions": count if simulated else None, "cycles": None if simulated else tick,
             "kind": "simulated" if simulated else "measured", "phase": layer.get("phase", "inference"),
+            **{key: layer.get(key) for key in ESTIMATES},
             **{key: layer[key] for key in ("part", "of", "role") if key in layer},
         }
         for layer, tick, count in zip(of_project, ticks, counts, strict=True)
     ]  # fmt: skip
     total = {key: sum(layer[key] for layer in layers) for key in ("macs", "macs_once")}
     total |= {"instructions": None, "cycles": None}
+    for key in ESTIMATES:
+        of_layers = [layer[key] for layer in layers]
+        total[key] = None if None in of_layers else sum(of_layers)
     total[unit] = sum(layer[unit] for layer in layers)
     found = {"board": project.board, "on": on, "unit": unit, "layers": layers, "total": total}
     if train:

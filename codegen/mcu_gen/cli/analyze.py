@@ -14,6 +14,7 @@ from mcu_gen.cli.output import Output, brief
 from mcu_gen.cli.tables import (
     INPUT_TEXT,
     count,
+    estimate_text,
     facts,
     layer_name,
     plain_table,
@@ -108,6 +109,8 @@ def analyze(
                  + f": arena {data['arena_bytes']:,} B, stack {data['stack_bytes']:,} B"),
                 (f"flash on {data['board']}", used_of(data["flash_bytes"], data["flash_limit_bytes"]) + " for weights"),
             ]  # fmt: skip
+            if text := estimate_text(data["estimate"]):
+                rows.append(("predicted", text))
         rows.append(("TensorFlow Lite Micro", tflm_line(data["tflm"], data.get("arena_bytes"))))
         if data["fits"] is not None:
             fits = "[green]yes[/green]" if data["fits"] else f"[red]no[/red]: {escape(data['reason'])}"

@@ -27,6 +27,7 @@ from mcu_gen.cli.output import Output
 from mcu_gen.cli.tables import (
     INPUT_TEXT,
     count,
+    estimate_text,
     facts,
     front_table,
     fused_text,
@@ -79,8 +80,10 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
         ("flash", used_of(data["flash_bytes"], target.flash_bytes) + " for weights and tables"),
         ("MACs", f"{data['macs']:,}"),
     ]
+    if text := estimate_text(data["estimate"]):
+        rows.append(("predicted", text))
     if learns:
-        rows[-1] = ("MACs", f"{data['macs']:,} per training step: {phase_text(data['training']['macs'])}")
+        rows[5] = ("MACs", f"{data['macs']:,} per training step: {phase_text(data['training']['macs'])}")
         rows += training_rows(data["training"])
     if data["fusion"]:
         rows.append(("fused", fused_text({**data, "segments": len(data["fusion"])})))

@@ -116,4 +116,11 @@ def profile(
             f"\n[bold]{total:,}[/bold] {unit} per {'training step' if train else 'inference'}, {kind} on {on}{per_mac}"
         )
 
+        told = data["total"]["predicted_instructions"]
+        if told is not None and unit == "instructions":
+            out.out.print(f"predicted before: {told:,} ({100 * (told / max(total, 1) - 1):+.1f} %)")
+        cycles = data["total"]["estimated_cycles"]
+        if cycles is not None:
+            out.out.print(f"about {cycles / 1e6:.3g} M cycles: an estimate from the core's published timings")
+
     return data, render

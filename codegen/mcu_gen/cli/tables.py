@@ -143,3 +143,13 @@ def training_rows(training: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("optimizer", f"{training['optimizer_state_bytes']:,} B of state"),
         ("saved", f"{training['saved_bytes']:,} B of activations for the backward pass"),
     ]  # fmt: skip
+
+
+def estimate_text(estimate: dict[str, Any]) -> str:
+    """Predicted instructions, and cycles as what they are: an estimate; "" where nothing is known."""
+    if estimate["instructions"] is None:
+        return ""
+    text = f"{estimate['instructions']:,} instructions per inference"
+    if estimate["cycles"] is not None:
+        text += f"; about {estimate['cycles'] / 1e6:.3g} M cycles (an estimate from published timings)"
+    return text

@@ -15,6 +15,7 @@ from mcu_gen.emit.network import Provenance, c_identifier, model_glue, network_f
 from mcu_gen.emit.tree import MARKER, check_destination, write_tree
 from mcu_gen.graph import DType, Executor, Graph, operator
 from mcu_gen.plan.describe import part_data, plan_data
+from mcu_gen.plan.estimate import computed_macs, estimate_steps
 from mcu_gen.plan.types import Plan, Step
 from mcu_gen.resources import resource_dir
 from mcu_gen.targets.project import project_files as board_files
@@ -54,20 +55,6 @@ def _tensor_data(graph: Graph, name: str) -> dict[str, Any]:
     }
 
 
-def computed_macs(plan: Plan, step: Step) -> int:
-    """Multiply-accumulates of a step in one inference: more than the operator's where a segment does some twice."""
-    macs = operator(step.node.type).macs(step.node)
-    segment = next((s for s in plan.segments if s.first <= step.index <= s.last), None)
-    if segment is None:
-        return macs
-    tile = segment.tensors[step.node.y.name]
-    rows = sum(hi - lo for lo, hi in map(tile.fresh, range(segment.n_y)))
-    columns = sum(hi - lo for lo, hi in map(tile.fresh_columns, range(segment.n_x)))
-    tiling = step.kernel.tiling(step.node, plan.target)
-    cut = step.node.x if tiling is not None and tiling.kind == "reduce" else step.node.y
-    return macs * rows * columns // (cut.shape[1] * cut.shape[2])
-
-
 def phases(plan: Plan) -> list[str]:
     """What each step belongs to: ``inference``, or in the rest of a training step ``backward``, ``update`` or
     ``replay``.
@@ -87,7 +74,8 @@ def phases(plan: Plan) -> list[str]:
 
 
 def layer_data(plan: Plan) -> list[dict[str, Any]]:
-    """One record per step: name, op, kernel, shapes, MACs (once, and with what is done again), scratch bytes."""
+    """One record per step: name, op, kernel, shapes, MACs (once, and with what is done again), scratch bytes, and what
+    it is predicted to take."""
     of = parts(plan.graph) if plan.graph.training is not None else {}
     return [
         {
@@ -104,8 +92,9 @@ def layer_data(plan: Plan) -> list[dict[str, Any]]:
             "macs": 0 if s.node.name in plan.repeats else operator(s.node.type).macs(s.node),
             "computed_macs": computed_macs(plan, s),
             "scratch_bytes": 0 if s.scratch is None else plan.buffers[s.scratch].bytes,
+            **estimate.data(),
         }
-        for s, phase in zip(plan.steps, phases(plan), strict=True)
+        for s, phase, estimate in zip(plan.steps, phases(plan), estimate_steps(plan), strict=True)
     ]
 
 

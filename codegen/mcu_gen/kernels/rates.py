@@ -34,9 +34,9 @@ def instruction_set(target: Target) -> str:
 
 
 @cache
-def measured() -> Mapping[str, Mapping[str, Rates]]:
-    """Rates by instruction set and kernel."""
-    found: Mapping[str, Mapping[str, Rates]] = json.loads(FILE.read_text("utf-8"))["rates"] if FILE.is_file() else {}
+def measured(key: str = "rates") -> Mapping[str, Mapping[str, Rates]]:
+    """``rates``, or ``events`` per instruction (``tests/bench/mix.py``), by instruction set and kernel."""
+    found: Mapping[str, Mapping[str, Rates]] = json.loads(FILE.read_text("utf-8")).get(key, {})
     return found
 
 
@@ -49,6 +49,13 @@ def rates_of(names: tuple[str, ...], target: Target) -> Rates | None:
             if name in measured().get(isa, {}):
                 return measured()[isa][name]
     return None
+
+
+def events_of(names: tuple[str, ...], target: Target) -> Mapping[str, float] | None:
+    """Events per instruction (:data:`mcu_gen.targets.EVENTS`) of the first kernel of ``names`` that has some on the
+    instruction set of ``target``; None where none has."""
+    of_set = measured("events").get(instruction_set(target), {})
+    return next((of_set[name] for name in names if name in of_set), None)
 
 
 def instructions(rates: Rates, work: Mapping[str, float]) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mcu_gen.graph.operator import operator
+from mcu_gen.plan.estimate import Estimate, estimate_data, estimate_steps
 from mcu_gen.plan.limits import layer_at, peak
 from mcu_gen.plan.training import training_costs
 from mcu_gen.plan.types import Plan, Segment
@@ -32,7 +34,7 @@ def _tensors(plan: Plan) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda r: (r["offset"], r["first"], r["name"]))
 
 
-def _steps(plan: Plan) -> list[dict[str, Any]]:
+def _steps(plan: Plan, estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
     of = parts(plan.graph) if plan.graph.training is not None else {}
     return [
         {
@@ -47,8 +49,9 @@ def _steps(plan: Plan) -> list[dict[str, Any]]:
             "repeats": plan.repeats.get(s.node.name),
             "scratch_bytes": plan.buffers[s.scratch].bytes if s.scratch is not None else 0,
             "live_bytes": sum(b.bytes for b in plan.buffers.values() if b.first <= s.index <= b.last),
+            **estimate.data(),
         }
-        for s in plan.steps
+        for s, estimate in zip(plan.steps, estimates, strict=True)
     ]
 
 
@@ -109,9 +112,12 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     Tensors of kind ``patch`` and ``halo`` hold the part of a tensor that is in memory inside a segment, and the rows
     that wait for the next tile.  Where the network is trained, ``training`` says what that costs (see
     :func:`mcu_gen.plan.training.training_costs`), and each step what it is for (``part``), of which layer (``of``).
+    ``estimate`` and the keys ``predicted_instructions`` and ``estimated_cycles`` of a step come from the cost model
+    (see :mod:`mcu_gen.plan.estimate`), null where it knows nothing.
     """
     step, top = peak(plan.buffers, plan.offsets)
-    steps = _steps(plan)
+    estimates = estimate_steps(plan)
+    steps = _steps(plan, estimates)
     return {
         "model": plan.graph.name,
         "board": plan.target.name,
@@ -127,6 +133,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "optimal": plan.optimal,
         "macs": plan.base_macs + plan.extra_macs,
         "macs_overhead_pct": plan.macs_overhead_pct,
+        "estimate": estimate_data(plan, estimates),
         "input": "keep" if plan.streamed is None else "rows",
         "fusion": _fusion(plan),
         "replay": _replay(plan),
