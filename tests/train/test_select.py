@@ -36,6 +36,8 @@ def trained(network: Network, spec: str) -> list[str]:
         ("all", ["w2", "b2", "g3", "b4", "a5", "w8", "b8", "b9"]),
         ("bias", ["b2", "b4", "b8", "b9"]),
         ("head", ["w8", "b8", "b9"]),
+        ("bias+head", ["b2", "b4", "w8", "b8", "b9"]),
+        ("bias+layers=mul3", ["b2", "g3", "b4", "b8", "b9"]),
         ("last:2", ["w2", "b2", "g3", "b4", "a5", "w8", "b8", "b9"]),
         ("layers=mul3+prelu5", ["g3", "a5"]),
         ("layers=mul0+fully_connected8", ["g0", "w8", "b8"]),

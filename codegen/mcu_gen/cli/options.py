@@ -74,7 +74,7 @@ Train = Annotated[
     str,
     typer.Option(
         "--train", metavar="SPEC",
-        help="Learn on the device: head, last:N, all, bias or layers=a+b; see docs/training.md.",
+        help="Learn on the device: head, last:N, all, bias, layers=a+b or bias+last:N; see docs/training.md.",
     ),
 ]  # fmt: skip
 On = Annotated[

@@ -24,10 +24,15 @@ def trained_constants(graph: Graph, spec: TrainSpec) -> list[str]:
     """
     own = {op.name: parameters(graph.node(op)) for op in graph.ops}
     found: list[str] = []
-    for op in _chosen(graph, spec, {name: p for name, p in own.items() if p}):
+    chosen = [] if spec.what == "bias" else _chosen(graph, spec, {name: p for name, p in own.items() if p})
+    whole = {op.name for op in chosen}
+    biases = spec.what == "bias" or spec.biases
+    scaling = scales_input(graph)
+    for op in graph.ops:
         for index, kind in own[op.name]:
             name = op.inputs[index]
-            if name is not None and name not in found and (spec.what != "bias" or kind == "bias"):
+            wanted = op.name in whole or (biases and kind == "bias" and op.name not in scaling)
+            if name is not None and name not in found and wanted:
                 found.append(name)
     return found
 

@@ -1,7 +1,8 @@
 """What is trained and how: the value of ``--train``.
 
 ``WHAT[,key=value...]`` or a TOML file with the key ``what`` and the same keys.  WHAT is ``head`` (the last layer with
-weights), ``last:N``, ``all``, ``bias`` (the biases of all layers) or ``layers=a+b`` (by name).
+weights), ``last:N``, ``all``, ``bias`` (the biases of all layers) or ``layers=a+b`` (by name); behind ``bias+`` the
+biases of all other layers are trained with ``head``, ``last:N`` or ``layers=``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ROUNDINGS = ("master", "stochastic", "nearest")
 #: Loss scale at the start where it is dynamic.
 FIRST_LOSS_SCALE = 2.0**10
 
-_FORMS = "head, last:N, all, bias, layers=a+b"
+_FORMS = "head, last:N, all, bias, layers=a+b, or bias+ and head, last:N or layers="
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TrainSpec:
         what: ``last``, ``all``, ``bias`` or ``layers``.
         count: layers, for ``last``.
         layers: names, for ``layers``.
+        biases: the biases of all other layers are trained too.
         loss: one of :data:`LOSSES`, or "" for what the network's end suggests.
         optimizer: one of :data:`OPTIMIZERS`.
         momentum: the factor of ``momentum``.
@@ -55,6 +57,7 @@ class TrainSpec:
     what: str
     count: int = 1
     layers: tuple[str, ...] = ()
+    biases: bool = False
     loss: str = ""
     optimizer: str = "sgd"
     momentum: float = 0.9
@@ -183,7 +186,10 @@ def _checked(what: str, options: Mapping[str, str], text: str) -> TrainSpec:
             values[key] = _KEYS[key](value)
         except ValueError as error:
             raise UsageError(f"{key}={value} is not supported", where="--train", hints=[str(error)]) from None
-    kind, count, layers = _what(what)
+    rest = what.removeprefix("bias+")
+    kind, count, layers = _what(rest)
+    if rest != what and kind not in ("last", "layers"):
+        raise UsageError(f"{what!r} does not say what is trained", where="--train", hints=[f"use {_FORMS}"])
     if "momentum" in values and values.get("optimizer") != "momentum":
         raise UsageError("momentum=... goes with optimizer=momentum", where="--train")
     if "replay_steps" in values and "replay" not in values:
@@ -194,7 +200,7 @@ def _checked(what: str, options: Mapping[str, str], text: str) -> TrainSpec:
             raise UsageError(f"{key}={options[key]} goes with dtype=f16: float32 needs neither", where="--train")
     if half:
         values.setdefault("loss_scale", 0.0)
-    return TrainSpec(kind, count, layers, text=text, **values)
+    return TrainSpec(kind, count, layers, rest != what, text=text, **values)
 
 
 def _what(what: str) -> tuple[str, int, tuple[str, ...]]:
