@@ -55,6 +55,7 @@ class Panel:
         marks: positions on the axis with what happens there.
         images: uint8 [height, width] or [height, width, 3], shown above the plot.
         low: percent at the bottom; the top is 100.
+        last: the end of the axis; where it is 0, that of the curves.
     """
 
     title: str
@@ -64,6 +65,7 @@ class Panel:
     marks: Sequence[tuple[float, str]] = ()
     images: Sequence[np.ndarray] = field(default_factory=list)
     low: float = 0.0
+    last: float = 0.0
 
 
 def write(path: Path, title: str, panels: Sequence[Panel]) -> None:
@@ -104,7 +106,7 @@ def _panel(panel: Panel, top: int) -> list[str]:
             f'style="image-rendering:pixelated" href="{_png(image)}"/>'
             f'<rect class="frame" x="{i * (_IMAGE + 5)}" y="{_TITLE - 6}" width="{_IMAGE}" height="{_IMAGE}"/>'
         )
-    last = max(float(c.x[-1]) for c in panel.curves)
+    last = panel.last or max(float(c.x[-1]) for c in panel.curves)
 
     def x(value: float) -> float:
         return value / last * _WIDTH
@@ -117,7 +119,7 @@ def _panel(panel: Panel, top: int) -> list[str]:
         parts.append(f'<line class="grid" x1="0" x2="{_WIDTH}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>')
         parts.append(f'<text x="-8" y="{y(mark) + 4:.1f}" text-anchor="end">{mark} %</text>')
     for value in _round_steps(last):
-        parts.append(f'<text x="{x(value):.1f}" y="{top + _HEIGHT + 17}" text-anchor="middle">{value:,.0f}</text>')
+        parts.append(f'<text x="{x(value):.1f}" y="{top + _HEIGHT + 17}" text-anchor="middle">{value:,.6g}</text>')
     parts.append(f'<text x="{_WIDTH / 2}" y="{top + _HEIGHT + 36}" text-anchor="middle">{escape(panel.axis)}</text>')
     for value, text in panel.marks:
         parts.append(f'<line class="mark" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{top}" y2="{top + _HEIGHT}"/>')
@@ -139,9 +141,9 @@ def _path(points: Sequence[tuple[float, float]], x: Callable[[float], float], y:
 
 
 def _round_steps(last: float) -> list[float]:
-    """Round numbers from zero on, about five of them."""
-    power = 10.0 ** math.floor(math.log10(last))
-    step = next(f * power / 10 for f in (1, 2, 5, 10) if last / (f * power / 10) <= 6.5) if last > 0 else 1.0
+    """Round numbers from zero on, about five of them; ``last`` is more than 0."""
+    power = 10.0 ** (math.floor(math.log10(last)) - 1)
+    step = next(f * power for f in (1, 2, 5, 10, 20) if last / (f * power) <= 6.5)
     return [i * step for i in range(math.floor(last / step) + 1)]
 
 
