@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kernels.test_warnings import CLANG, MORE
-from mcu_gen.graph import Graph, operators
-from mcu_gen.kernels import select
+from mcu_gen.graph import Graph, Node, operators
+from mcu_gen.kernels import Kernel, select
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.targets import Target, list_targets, load_target
 from mcu_gen.train import make_training_graph, parse_spec
@@ -36,7 +38,7 @@ def trainer(network: Network, request: str) -> Graph:
     return make_training_graph(build(network), parse_spec(f"all,loss={network.loss}{request}"), rate=0.05)
 
 
-#: Besides the networks of all gradient rules: a pool over the whole map.
+#: Besides the networks of all gradient rules: a pool over the whole map, planned as fused segments end in it.
 GLOBAL = Network(
     "global pool", (1, 9, 8, 3), [conv(8, (3, 3)), pool("average", (9, 8)), op("reshape"), dense(3)], "mse"
 )
@@ -51,13 +53,18 @@ def behind_a_seam(target: Target) -> TrainingCase:
     return TrainingCase("seam", make_plan(graph, target, fuse=False), samples)
 
 
+def choice(network: Network) -> Callable[[Node, Target], Kernel]:
+    """How the kernels of a network are chosen."""
+    return partial(select, piecewise=True) if network is GLOBAL else select
+
+
 def case_of(network: Network, graph: Graph, target: Target, steps: int = 3) -> TrainingCase:
     """A few steps, every one on another sample."""
     rng = np.random.default_rng(1)
     x, label = network.arrays["x"], network.arrays["label"]
     noise = rng.normal(0, 0.5, (steps, *x.shape)).astype(np.float32)
     samples = [((x + n).astype(np.float32), label) for n in noise]
-    return TrainingCase(network.name, make_plan(graph, target, fuse=False), samples)
+    return TrainingCase(network.name, make_plan(graph, target, fuse=False, select=choice(network)), samples)
 
 
 def covering(found: dict[str, set[str]]) -> list[str]:
@@ -74,7 +81,7 @@ def covering(found: dict[str, set[str]]) -> list[str]:
 def covering_cases(target: Target) -> list[TrainingCase]:
     """Cases that call every kernel which the networks call on ``target``."""
     graphs = {n.name + request: (n, trainer(n, request)) for request in REQUESTS for n in (*NETWORKS, GLOBAL)}
-    called = {name: {select(node, target).name for node in g.nodes()} for name, (_, g) in graphs.items()}
+    called = {name: {choice(n)(node, target).name for node in g.nodes()} for name, (n, g) in graphs.items()}
     return [*(case_of(*graphs[name], target) for name in covering(called)), behind_a_seam(target)]
 
 
