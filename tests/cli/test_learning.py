@@ -280,6 +280,18 @@ def test_requests_that_are_refused(
 @pytest.mark.skipif(
     find_tensorflow() is None, reason="no TensorFlow here, and MCU_GEN_TENSORFLOW names no Python that has it"
 )
+@pytest.mark.shared
+def test_frozen_layers_that_lost_channels(cli: Cli, shared: Path) -> None:
+    """TensorFlow takes over from LiteRT's tensor without the channels that passes removed."""
+    model = shared / "models" / "mobilenet_vww_int8.tflite"
+    ran = cli("validate", model, "--board", BOARD, "--train", "last:2", "--steps", 2, "--json")
+    assert ran.code == 0, ran.out
+    assert ran.data["mismatches"] == 0
+
+
+@pytest.mark.skipif(
+    find_tensorflow() is None, reason="no TensorFlow here, and MCU_GEN_TENSORFLOW names no Python that has it"
+)
 def test_tensorflow_itself(cli: Cli, data: Path) -> None:
     """The digits network learns as TensorFlow does, from samples of a file and from random ones."""
     for args in (arguments(data), ["validate", FLOAT, "--board", BOARD, "--train", "all", "--steps", 4]):

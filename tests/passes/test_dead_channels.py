@@ -47,6 +47,21 @@ def test_no_bit_changes(seed: int, layers: int, density: float) -> None:
     same_bits(graph, run_passes(graph))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_what_is_left_of_a_tensor_is_known(seed: int) -> None:
+    """After all passes, which may take channels in several rounds: the channels that the graph names are those."""
+    graph = load_tflite(dead_network(seed))
+    after = run_passes(graph)
+    x = np.random.default_rng(seed).integers(-128, 128, graph.tensors[graph.inputs[0]].shape).astype(np.int8)
+    whole, left = (Executor(g).run({graph.inputs[0]: x}, keep=True) for g in (graph, after))
+    named = {n for op in after.ops for n in op.outputs} & set(whole)
+    for name in named:
+        want = whole[name][..., after.channels[name]] if name in after.channels else whole[name]
+        assert left[name].shape == want.shape
+        assert (left[name] == want).all()
+
+
 def test_much_goes() -> None:
     """Half of the channels are planted dead: a pass that removed nothing would pass the tests above."""
     graphs = [load_tflite(dead_network(seed)) for seed in range(40)]

@@ -204,7 +204,9 @@ def _given(
     ]
     found = {}
     for name in wanted:
-        shape = graph.tensors[name].shape
+        shape, left = graph.tensors[name].shape, graph.channels.get(name)
+        if left is not None and name in per_sample[0]:
+            per_sample = [{**t, name: t[name][..., left]} for t in per_sample]
         if name in own:
             found[name] = own[name]
         elif name in per_sample[0] and per_sample[0][name].shape == shape:

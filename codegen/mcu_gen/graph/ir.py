@@ -240,6 +240,8 @@ class Graph:
         self.warnings: list[str] = []
         #: SHA-256 of the model file, "" for a graph that came from none.
         self.sha256 = ""
+        #: {activation: numbers of the channels that passes have left of it}, where they removed some.
+        self.channels: dict[str, tuple[int, ...]] = {}
         #: Set where the graph holds a training step as well.
         self.training: Training | None = None
 
@@ -252,6 +254,7 @@ class Graph:
         other.aliases = dict(self.aliases)
         other.warnings = list(self.warnings)
         other.sha256 = self.sha256
+        other.channels = dict(self.channels)
         other.training = self.training
         return other
 

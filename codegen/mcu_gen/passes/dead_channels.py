@@ -187,6 +187,8 @@ class _Surgeon:
             if not keep.all():
                 t = self.graph.tensors[name]
                 self.out.tensors[name] = t.replace(shape=(*t.shape[:-1], int(keep.sum())))
+                of_model = self.graph.channels.get(name, range(keep.size))
+                self.out.channels[name] = tuple(c for c, stays in zip(of_model, keep, strict=True) if stays)
         self.out.ops = [self._operator(self.graph.node(op)) for op in self.graph.ops]
         return self.out
 
