@@ -22,9 +22,21 @@ class ArenaExecutor:
         self.plan = plan
         self.rng = np.random.default_rng(seed)
         self.arena = self.rng.integers(0, 256, plan.arena_bytes, dtype=np.uint8)
-        #: multiply-accumulates done and bytes copied, per segment
-        self.macs = [0] * len(plan.segments)
+        #: pixels computed by each step in segments, and bytes copied per segment
+        self.pixels: dict[int, int] = {}
         self.copied = [0] * len(plan.segments)
+
+    @property
+    def macs(self) -> list[int]:
+        """Multiply-accumulates done, per segment; the pixels of a layer cost the same on average."""
+        found = []
+        for segment in self.plan.segments:
+            total = 0
+            for step in self.plan.steps[segment.first : segment.last + 1]:
+                pixels = step.node.y.shape[1] * step.node.y.shape[2] if len(step.node.y.shape) == 4 else 1
+                total += operator(step.node.type).macs(step.node) * self.pixels.get(step.index, 0) // pixels
+            found.append(total)
+        return found
 
     def view(self, buffer: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Elements at the start of a buffer, writable."""
@@ -207,8 +219,7 @@ class SegmentRun:
             result = self.evaluate(step.node, i, j)[0, y0:y1, x0:x1]
             self.exe.scribble(step)
             self.patch(out, i, j)[y0 - out.y[i][0] : y1 - out.y[i][0], x0 - out.x[j][0] :] = result
-            pixels = step.node.y.shape[1] * step.node.y.shape[2]
-            self.exe.macs[self.number] += operator(step.node.type).macs(step.node) * (y1 - y0) * (x1 - x0) // pixels
+            self.exe.pixels[step.index] = self.exe.pixels.get(step.index, 0) + (y1 - y0) * (x1 - x0)
 
     def reduce(self, step: Step, out: TileTensor, i: int, j: int) -> None:
         """Hands rows and columns of the input to an operator that gives its output after the last of them."""

@@ -112,6 +112,19 @@ class Network:
     def conv(self, x: str, channels: int, k: int = 1, stride: int = 1, **attrs: Any) -> str:
         return self.window("conv2d", x, channels, k=k, stride=stride, **attrs)
 
+    def transpose_conv(
+        self, x: str, channels: int, filter: tuple[int, int], stride: tuple[int, int], padding: str = "same"
+    ) -> str:
+        """A transposed convolution whose output has the size that fits."""
+        _, height, width, depth = self.graph.tensors[x].shape
+        grow = [max(0, f - s) if padding == "valid" else 0 for f, s in zip(filter, stride, strict=True)]
+        size = (1, height * stride[0] + grow[0], width * stride[1] + grow[1], channels)
+        inputs = [x, *self._weights((channels, *filter, depth), channels, 0, x)]
+        inputs.append(self.constant("shape", np.array(size, np.int32)))
+        return self.op(
+            "transpose_conv", inputs, stride_h=stride[0], stride_w=stride[1], padding=padding, activation="none"
+        )
+
     def depthwise(self, x: str, k: int = 3, stride: int = 1, **attrs: Any) -> str:
         return self.window("depthwise_conv2d", x, k=k, stride=stride, **attrs)
 
@@ -168,8 +181,18 @@ def random_network(seed: int, most: int = 8, dtype: DType = DType.INT8) -> Graph
 def _random_operator(n: Network, rng: random.Random, x: str, names: list[str]) -> str:
     _, height, width, _ = n.graph.tensors[x].shape
     kind = rng.choice(
-        ["conv2d", "depthwise_conv2d", "conv1", "join", "join", "max_pool2d", "average_pool2d", "relu", "move"]
-    )
+        ["conv2d", "depthwise_conv2d", "conv1", "join", "join", "max_pool2d", "average_pool2d", "relu", "move", "move",
+         "transpose_conv", "constant", "softmax"]
+    )  # fmt: skip
+    if kind == "transpose_conv":
+        return n.transpose_conv(
+            x, rng.randint(1, 4), (rng.randint(1, 4), rng.randint(1, 4)), (rng.randint(1, 3), rng.randint(1, 3)),
+            rng.choice(["same", "valid"]),
+        )  # fmt: skip
+    if kind == "constant":
+        return _with_a_constant(n, rng, x)
+    if kind == "softmax":
+        return n.op(kind, [x], QuantParams.per_tensor(1 / 256, -128) if n.dtype is DType.INT8 else None, beta=1.0)
     if kind == "join":
         mates = [m for m in names if n.graph.tensors[m].shape == n.graph.tensors[x].shape and m != x]
         if mates:
@@ -206,12 +229,18 @@ def _random_operator(n: Network, rng: random.Random, x: str, names: list[str]) -
 
 
 def _random_move(n: Network, rng: random.Random, x: str) -> str:
-    """An operator that only moves pixels: pad, slice, nearest resize, or concatenation along rows."""
+    """An operator that moves pixels: pad, slice, resize, or concatenation along rows or columns."""
     _, height, width, depth = n.graph.tensors[x].shape
-    kind = rng.choice(["pad", "slice", "resize_nearest_neighbor", "concatenation"])
+    kind = rng.choice(["pad", "slice", "strided_slice", "resize_nearest_neighbor", "resize_bilinear", "concatenation"])
     if kind == "pad":
-        pads = np.array([[0, 0], [rng.randint(0, 2), rng.randint(0, 2)], [rng.randint(0, 2), 1], [0, 0]], np.int32)
-        return n.op(kind, [x, n.constant("pads", pads)])
+        deeper = rng.random() < 0.3
+        pads = [[0, 0], [rng.randint(0, 2), rng.randint(0, 2)], [rng.randint(0, 2), 1], [1, 2] if deeper else [0, 0]]
+        return n.op(kind, [x, n.constant("pads", np.array(pads, np.int32))])
+    if kind == "strided_slice":
+        begin = [0, rng.randrange(height), rng.randrange(width), 0]
+        bounds = [begin, [1, height, width, rng.randint(1, depth)], [1, rng.randint(1, 3), rng.randint(1, 3), 1]]
+        masks = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
+        return n.op(kind, [x, *(n.constant("bound", np.array(b, np.int32)) for b in bounds)], offset=False, **masks)
     if kind == "slice":
         top, left = rng.randrange((height + 1) // 2), rng.randrange((width + 1) // 2)
         begin = np.array([0, top, left, 0], np.int32)
@@ -223,7 +252,25 @@ def _random_move(n: Network, rng: random.Random, x: str) -> str:
         )
     size = np.array([rng.randint(1, 14), rng.randint(1, 14)], np.int32)
     corners = rng.random() < 0.5
-    return n.op(kind, [x, n.constant("size", size)], align_corners=corners, half_pixel_centers=not corners)
+    if n.graph.tensors[x].quant is None:
+        return n.op(kind, [x, n.constant("size", size)], align_corners=corners, half_pixel_centers=not corners)
+    same = n.graph.tensors[x].quant
+    return n.op(kind, [x, n.constant("size", size)], same, align_corners=corners, half_pixel_centers=not corners)
+
+
+def _with_a_constant(n: Network, rng: random.Random, x: str) -> str:
+    """A map and a constant of its size: their sum or product, or one beside the other."""
+    t = n.graph.tensors[x]
+    if n.dtype is DType.FLOAT32:
+        c = n.constant("c", n.rng.normal(size=t.shape).astype(np.float32))
+    else:
+        c = n.constant("c", n.rng.integers(-128, 128, t.shape).astype(np.int8), t.quant)
+    kind = rng.choice(["add", "mul", "concatenation", "concatenation"])
+    if kind == "add":
+        return n.add(x, c)
+    if kind == "mul":
+        return n.op(kind, [c, x], activation="none")
+    return n.op(kind, [c, x], t.quant, axis=rng.choice([1, 2, 3]), activation="none")
 
 
 def random_inputs(graph: Graph, seed: int) -> dict[str, np.ndarray]:

@@ -84,10 +84,11 @@ class SegmentWriter:
 
     def address(self, tensor: Tensor, row: str, column: str) -> str:
         """Byte address of a pixel of the map: in the patch, or in the whole tensor."""
-        t = self.segment.tensors[tensor.name]
-        if t.whole:
+        t = self.segment.tensors.get(tensor.name)
+        if t is None or t.whole:  # a constant has no tiles
             offset = f"(({row}) * {tensor.shape[2]} + {column}) * {self.pixel(tensor)}"
-            return f"({self.location(tensor)} + {offset})"
+            base = self.location(tensor)
+            return f"({base if t is not None else f'(const uint8_t *){base}'} + {offset})"
         base = f"ARENA + {self.plan.offset(tensor.name)}"
         offset = f"(({row}) - {self.y(t, 'y', 0)}) * {self.width(t)}"
         if column != self.x(t, 0):
@@ -165,7 +166,11 @@ class SegmentWriter:
         assert tiling is not None, f"{step.node.name} cannot be tiled"
         out = self.segment.tensors[step.node.y.name]
         lo = f"{self.net}_max({self.y(out, 'y', 0)}, {self.y(out, 'before', 1)})" if out.keep else self.y(out, "y", 0)
-        body = self._window(step, params) if tiling.kind == "window" else self._run(step, tiling)
+        body = (
+            self._window(step, params) if tiling.kind == "window"
+            else self._place(step, tiling) if tiling.kind == "place"
+            else self._run(step, tiling)
+        )  # fmt: skip
         loads = [] if out.whole else [self.load(step.node.y), self.load_side(step.node.y)]
         saves = [keep(t) for t in self._last_uses(step) for keep in (self.save, self.save_side)]
         begin, end = self.fresh_x(out), self.x(out, 1)
@@ -214,19 +219,62 @@ class SegmentWriter:
         pointers = {0: f"(const void *)({source})"}
         return {"fields": fields, "by_row": False, "before": [], "args": self._arguments(step, pointers, target)}
 
+    def _place(self, step: Step, tiling: Tiling) -> dict[str, Any]:
+        """A rectangle named by where it lies in the map; so are the inputs, whole or the part that a patch holds."""
+        node, pointers = step.node, {}
+        ty = self.segment.tensors[node.y.name]
+        begins: list[tuple[str, str, str]] = []
+        for i in self._inputs(step):
+            t = node.input(i)
+            tx = self.tile(t)
+            if tx is None or tx.whole:
+                begins.append(("0", "0", str(t.shape[2])))
+            else:
+                begins.append((self.y(tx, "y", 0), self.x(tx, 0), self.width(tx)))
+                pointers[i] = f"(const void *)(ARENA + {self.plan.offset(t.name)})"
+        pitch = str(node.y.shape[2]) if ty.whole else self.width(ty)
+        fields = [("out_top", "lo"), ("out_left", self.fresh_x(ty)), ("out_h", "hi - lo"),
+                  ("out_w", self.fresh_width(ty)), ("out_pitch", pitch)]  # fmt: skip
+        before = []
+        for name, values in zip(("in_top", "in_left", "in_pitch"), zip(*begins, strict=True), strict=True):
+            if tiling.several:
+                before.append(f"const int32_t {name}[{len(values)}] = {{{', '.join(values)}}};")
+            fields.append((name, name if tiling.several else values[0]))
+        if tiling.several:
+            before += self._lists(step, pointers)
+        target = self.address(node.y, "lo", self.fresh_x(ty))
+        args = self._arguments(step, pointers, target)
+        return {"fields": fields, "by_row": False, "before": before, "args": args}
+
+    def _inputs(self, step: Step) -> list[int]:
+        """Indices of the inputs that the kernel takes, in the order of its arguments."""
+        taken = [a.indices if isinstance(a, InputList) else (a.index,) for a in self._call_args(step)
+                 if isinstance(a, (In, InputList))]  # fmt: skip
+        return [i for indices in taken for i in indices]
+
+    def _lists(self, step: Step, pointers: dict[int, str]) -> list[str]:
+        """Declarations of the lists of inputs that the kernel takes."""
+        found = []
+        for item in (a for a in self._call_args(step) if isinstance(a, InputList)):
+            items = ", ".join(self._pointer(step.node, i, pointers) for i in item.indices)
+            found.append(f"const void *const inputs[{len(item.indices)}] = {{{items}}};")
+        return found
+
     def _run(self, step: Step, tiling: Tiling) -> dict[str, Any]:
         node = step.node
         out = self.segment.tensors[node.y.name]
         activations = {
             i: t for i, t in enumerate(node.inputs)
-            if t is not None and t.data is None and self.tile(t) is not None
-            and (tiling.kind == "reduce" or self._same_map(node, t))
+            if t is not None
+            and (self._same_map(node, t) if tiling.kind == "run" else t.data is None and self.tile(t) is not None)
         }  # fmt: skip
-        tiles = [self.segment.tensors[t.name] for t in activations.values()]
+        tiles = [self.segment.tensors[t.name] for t in activations.values() if t.data is None]
+        constants = len(tiles) < len(activations)
         tiles += [] if tiling.kind == "reduce" else [out]
         # Rows follow each other without a gap where a tile has the full width of the map.
         full = out.x == ((0, next(iter(activations.values()), node.y).shape[2]),)
         together = all(t.x == out.x and not t.keep_x and (full or not t.whole) for t in tiles)
+        together = together and (full or not constants)
         row = "lo" if together else "r"
         pointers = {i: f"(const void *){self.address(t, row, self.fresh_x(out))}" for i, t in activations.items()}
         count = f"(uint32_t)({'(hi - lo) * ' if together else ''}{self.fresh_width(out)} * {tiling.per_pixel})"
@@ -238,10 +286,7 @@ class SegmentWriter:
         else:
             target = self.address(node.y, row, self.fresh_x(out))
         args = self._arguments(step, pointers, target)
-        lists = [a for a in self._call_args(step) if isinstance(a, InputList)]
-        for item in lists:
-            items = ", ".join(self._pointer(node, i, pointers) for i in item.indices)
-            before.append(f"const void *const inputs[{len(item.indices)}] = {{{items}}};")
+        before += self._lists(step, pointers)
         return {"fields": fields, "by_row": not together, "before": before, "args": args}
 
     def _part(self, together: bool, out: TileTensor, map: tuple[int, ...]) -> str:

@@ -37,6 +37,17 @@ def folded_bias(filters: np.ndarray, bias: np.ndarray | None, input_zero_point: 
 WINDOW = Tiling("window")
 
 
+#: Kernels whose parameters hold :func:`place_fields` run on any rectangle of a map.
+PLACE = Tiling("place")
+
+
+def place_fields(node: Node) -> dict[str, Value]:
+    """Fields of a parameter struct that say which part of a map is computed, here all of it, and where its input is."""
+    height, width = node.y.shape[1:3]
+    whole: dict[str, Value] = {"out_h": height, "out_w": width, "in_top": 0, "in_left": 0, "in_pitch": node.x.shape[2]}
+    return whole | {"out_top": 0, "out_left": 0, "out_pitch": width}
+
+
 def window_fields(node: Node) -> dict[str, Value]:
     """Fields of a parameter struct that describe a sliding window."""
     h, w = spatial.geometry(node)

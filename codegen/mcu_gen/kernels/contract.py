@@ -102,11 +102,15 @@ class Tiling:
 
     Attributes:
         kind: ``window`` (the parameters have the fields ``in_h, in_w, in_pitch, out_h, out_w, out_pitch, pad_top``
-            and ``pad_left``; pitches are pixels from row to row), or ``run`` (pixels lie one behind the other;
-            ``field`` counts them), or ``reduce`` (see below).
+            and ``pad_left``; pitches are pixels from row to row), ``place`` (the parameters are those of the whole map,
+            but ``out_top, out_left, out_h, out_w`` name the rectangle to compute, ``in_top`` and ``in_left`` the pixel
+            of the map that the input begins with, ``in_pitch`` and ``out_pitch`` the pixels from row to row; where
+            ``several`` inputs are tiled, the fields of the input are arrays), or ``run`` (pixels lie one behind the
+            other; ``field`` counts them), or ``reduce`` (see below).
         field: ``run`` and ``reduce``: the parameter to set, a number, or with ``indirect`` an array of one number.
         per_pixel: what the parameter counts for each pixel (1, or the channels).
         indirect: the field is a ``const uint32_t *``.
+        several: ``place``: the kernel takes a list of inputs.
 
     ``reduce`` is for kernels that sum over the whole map and can do so piece by piece: rows and columns are those of
     the *input*, each pixel is handed over once, in any order of tiles.  ``field`` counts the pixels of a call, the
@@ -117,6 +121,7 @@ class Tiling:
     field: str = ""
     per_pixel: int = 1
     indirect: bool = False
+    several: bool = False
 
 
 class Kernel:
@@ -269,3 +274,10 @@ def select(node: Node, target: Target, *, piecewise: bool = False) -> Kernel:
             f"no kernel for operator {node.type} on {target.name}", where=f"layer {node.name}", reasons=reasons
         )
     return best
+
+
+def select_tiled(node: Node, target: Target) -> Kernel | None:
+    """The cheapest kernel that computes ``node`` tile by tile, or None: some are there for that alone."""
+    serving = (k for k in kernels() if node.type in k.ops and target.features.issuperset(k.features))
+    tiled = [k for k in serving if k.rejects(node, target) is None and k.tiling(node, target) is not None]
+    return min(tiled, key=lambda k: (k.cost(node, target), k.name), default=None)

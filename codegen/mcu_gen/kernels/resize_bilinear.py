@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import DType, Node
-from mcu_gen.kernels.common import MAX_ELEMENTS, raster_lead
-from mcu_gen.kernels.contract import Array, Call, Kernel, Value, kernel
+from mcu_gen.kernels.common import MAX_ELEMENTS, PLACE, place_fields, raster_lead
+from mcu_gen.kernels.contract import Array, Call, Kernel, Tiling, Value, kernel
 from mcu_gen.ops.resize_bilinear import places
 from mcu_gen.targets import Target
 
@@ -24,6 +24,9 @@ class _ResizeBilinear(Kernel):
         side = max(node.x.shape[1:3])
         return None if side <= _MAX_SIDE else f"the image is {side} pixels long, at most {_MAX_SIDE}"
 
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return PLACE
+
     def work(self, node: Node, target: Target) -> dict[str, float]:
         pixels = node.y.elements // node.y.shape[3]
         return {"call": 1, "row": node.y.shape[0] * node.y.shape[1], "pixel": pixels, "element": node.y.elements}
@@ -40,13 +43,11 @@ class _ResizeBilinear(Kernel):
         return {(0, 0): raster_lead(reads * size, size)}
 
     def call(self, node: Node, target: Target) -> Call:
-        batches, height, width, channels = node.x.shape
+        batches, height, _, channels = node.x.shape
         fields: dict[str, Value] = {
             "batches": batches,
             "in_h": height,
-            "in_w": width,
-            "out_h": node.y.shape[1],
-            "out_w": node.y.shape[2],
+            **place_fields(node),
             "channels": channels,
         }
         for axis, name in ((1, "row"), (2, "column")):

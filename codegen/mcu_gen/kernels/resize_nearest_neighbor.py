@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node
-from mcu_gen.kernels.common import copied_work
-from mcu_gen.kernels.contract import Array, Call, Kernel, kernel
+from mcu_gen.kernels.common import PLACE, copied_work, place_fields
+from mcu_gen.kernels.contract import Array, Call, Kernel, Tiling, kernel
 from mcu_gen.kernels.strided import MAX_RUNS, sequential_lead
 from mcu_gen.ops.resize_nearest_neighbor import source_rows_and_columns
 from mcu_gen.targets import Target
@@ -35,21 +35,22 @@ class ResizeNearestNeighbor(Kernel):
         starts = (image + rows[None, :, None] * width + columns[None, None, :]) * pixel
         return {(0, 0): sequential_lead(starts.reshape(-1), pixel)}
 
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return PLACE
+
     def work(self, node: Node, target: Target) -> dict[str, float]:
         batches, height, width, channels = node.y.shape
         pixels, size = batches * height * width, channels * node.y.dtype.size
         return {"call": 1, "row": batches * height, "pixel": pixels} | copied_work([size], pixels)
 
     def call(self, node: Node, target: Target) -> Call:
-        batches, in_height, in_width, channels = node.x.shape
+        batches, in_height, _, channels = node.x.shape
         rows, columns = source_rows_and_columns(node)
         return Call(
             {
                 "batches": batches,
-                "in_height": in_height,
-                "in_width": in_width,
-                "out_height": node.y.shape[1],
-                "out_width": node.y.shape[2],
+                "in_h": in_height,
+                **place_fields(node),
                 "pixel": channels * node.x.dtype.size,
                 "rows": Array(rows.astype(np.uint16), "rows"),
                 "columns": Array(columns.astype(np.uint16), "columns"),

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import loop_work
-from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, CFloat, Kernel, Tiling, Value, kernel
 from mcu_gen.ops.softmax import exp_table_s16, reciprocal_table_s16, scaling
 from mcu_gen.targets import Target
 
@@ -26,6 +26,9 @@ class Rows(Kernel):
         # results are written after all reads of their element, so only their growth in size counts
         growth = node.y.dtype.size - node.x.dtype.size
         return {(0, 0): max(0, growth * (node.x.elements - 1))}
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return Tiling("run", "rows")  # a row is a pixel
 
     def work(self, node: Node, target: Target) -> dict[str, float]:
         depth = node.x.shape[-1]

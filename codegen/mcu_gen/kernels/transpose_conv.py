@@ -7,13 +7,15 @@ import numpy as np
 from mcu_gen.graph import DType, Node, operator
 from mcu_gen.kernels.common import (
     MAX_ELEMENTS,
+    PLACE,
     bias_field,
     bounds_fields,
     constant,
+    place_fields,
     raster_lead,
     scaling_fields,
 )
-from mcu_gen.kernels.contract import Array, Call, Kernel, Value, kernel
+from mcu_gen.kernels.contract import Array, Call, Kernel, Tiling, Value, kernel
 from mcu_gen.ops import weights
 from mcu_gen.ops.transpose_conv import Axis, geometry
 from mcu_gen.targets import Target
@@ -37,6 +39,9 @@ class _TransposeConv(Kernel):
         if weights.sums_are_wide(node) != self.wide:
             return "sums have 64 bits" if weights.sums_are_wide(node) else "sums have 32 bits"
         return None
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return PLACE
 
     def work(self, node: Node, target: Target) -> dict[str, float]:
         channels = node.y.shape[3]
@@ -68,8 +73,7 @@ class _TransposeConv(Kernel):
             "in_h": h.size,
             "in_w": w.size,
             "in_c": node.x.shape[3],
-            "out_h": h.out,
-            "out_w": w.out,
+            **place_fields(node),
             "out_c": node.y.shape[3],
             "filter_h": h.taps,
             "filter_w": w.taps,

@@ -25,8 +25,8 @@ def begin_and_size_have_one_type(node: Node) -> Verdict:
     return len(set(types)) <= 1 and set(types) <= {"int32", "int64"}, f"they are {' and '.join(types)}"
 
 
-def slice_view(node: Node) -> View:
-    """The box as a view of the input.
+def slice_box(node: Node) -> list[tuple[int, int]]:
+    """First element and number of elements of the box along every axis.
 
     Raises:
         ValueError: begin or size do not have one number per axis, or the box leaves the tensor.
@@ -36,16 +36,25 @@ def slice_view(node: Node) -> View:
     size = [int(v) for v in constant_argument(node, 2, "size")]
     if len(begin) != len(shape) or len(size) != len(shape):
         raise ValueError(f"begin {begin} and size {size} must have one number per axis of {list(shape)}")
-    out = []
+    box = []
     for axis, (n, b, s) in enumerate(zip(shape, begin, size, strict=True)):
         if not 0 <= b <= n:
             raise ValueError(f"begin {b} lies outside axis {axis} of {list(shape)}")
         length = n - b if s == -1 else s
         if length < 0 or b + length > n:
             raise ValueError(f"size {s} from {b} leaves axis {axis} of {list(shape)}")
-        out.append(length)
-    strides = row_major_strides(shape)
-    return View(sum(b * s for b, s in zip(begin, strides, strict=True)), tuple(out), strides)
+        box.append((b, length))
+    return box
+
+
+def slice_view(node: Node) -> View:
+    """The box as a view of the input.
+
+    Raises:
+        ValueError: begin or size do not have one number per axis, or the box leaves the tensor.
+    """
+    box, strides = slice_box(node), row_major_strides(node.x.shape)
+    return View(sum(b * s for (b, _), s in zip(box, strides, strict=True)), tuple(n for _, n in box), strides)
 
 
 @register

@@ -49,10 +49,13 @@ def segment_lifetimes(stretch: Stretch, chosen: Chosen) -> tuple[dict[str, Buffe
             buffers[name] = dataclasses.replace(buffers[name], last=max(buffers[name].last, option.last))
         out = family.end.output
         buffers[out] = dataclasses.replace(buffers[out], first=min(buffers[out].first, option.first))
-        task = stretch.sites[option.last].task
-        if stretch.sites[option.last].reduces and task.scratch:
-            scratch = scratch_name(task, stretch.prog.storages)
-            buffers[scratch] = dataclasses.replace(buffers[scratch], first=option.first)
+        for position in range(option.first, option.last + 1):
+            site = stretch.sites[position]
+            scratch = scratch_name(site.tile, stretch.prog.storages)
+            buffers.pop(scratch, None)
+            if site.tile.scratch:  # that of a reduction holds its sums from tile to tile
+                first = option.first if site.reduces else position
+                buffers[scratch] = Buffer(scratch, site.tile.scratch, first, position, "scratch")
         parts, legal = segment_buffers(family, option, index, len(stretch))
         buffers.update((b.name, b) for b in parts)
         inside.update(b.name for b in parts)
@@ -73,11 +76,11 @@ def assemble(stretch: Stretch, chosen: Chosen, effort: int = 100) -> Layout:
     placement = place(list(buffers.values()), overlaps, climb_budget=climb, search_budget=search)
     broken = violations(buffers.values(), overlaps, placement.offsets)
     assert not broken, f"the planner placed buffers wrongly: {broken}"
+    covered = {p for _, option in chosen for p in range(option.first, option.last + 1)}
+    tasks = [site.tile if i in covered else site.task for i, site in enumerate(stretch.sites)]
     steps = tuple(
-        Step(i, site.task.node, site.task.kernel, scratch_name(site.task, stretch.prog.storages))
-        if site.task.scratch
-        else Step(i, site.task.node, site.task.kernel, None)
-        for i, site in enumerate(stretch.sites)
+        Step(i, task.node, task.kernel, scratch_name(task, stretch.prog.storages) if task.scratch else None)
+        for i, task in enumerate(tasks)
     )
     segments = tuple(segment_of(family, option) for family, option in chosen)
     return Layout(stretch, steps, segments, buffers, tuple(overlaps), placement)

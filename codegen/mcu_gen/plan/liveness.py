@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -139,6 +140,14 @@ def program(graph: Graph, kernels: Sequence[Kernel], target: Target) -> Program:
     names = [task.node.name for task in tasks]
     inference = len(tasks) if graph.training is None else names.index(graph.training.first)
     return Program(_storages(graph, tasks, aliases), tuple(tasks), aliases, inference)
+
+
+def served_by(task: Task, kernel: Kernel, aliases: Mapping[str, str], target: Target) -> Task:
+    """``task`` with another kernel."""
+    node = task.node
+    held = [aliases.get(t.name, t.name) if t is not None and _in_arena(t) else None for t in node.inputs]
+    leads = _leads(node, kernel.overlap(node, target), held)
+    return dataclasses.replace(task, kernel=kernel, scratch=kernel.scratch(node, target), leads=leads)
 
 
 def _storages(graph: Graph, tasks: Sequence[Task], aliases: Mapping[str, str]) -> dict[str, Storage]:

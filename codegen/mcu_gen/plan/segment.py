@@ -114,7 +114,7 @@ class Family:
     def _in_place(self) -> Iterator[tuple[int, tuple[str, str]]]:
         """Position -> (input, output) where an elementwise operator may write over a patch that dies with it."""
         for position in range(self.end.first, self.end.last):
-            task = self.stretch.sites[position].task
+            task = self.stretch.sites[position].tile
             below = task.node.y.name
             if not self.stretch.sites[position].run or self.parts[below].halo or self.parts[below].side:
                 continue
@@ -238,9 +238,10 @@ class Family:
             held += extent(out, [(align(over[1]), size)]) - size
         else:
             held += out
-        alive = [align(stretch.sites[p].task.scratch) for p in range(first, last + 1)]
+        alive = [align(stretch.sites[p].tile.scratch) for p in range(first, last + 1)]
         if stretch.sites[last].reduces:  # its scratch holds the sums from tile to tile
             held += alive[-1]
+            slack.append(alive[-1] - stretch.sites[last].tile.scratch)
             alive[-1] = 0
         for part in parts:
             held += part.halo + part.side
@@ -307,7 +308,7 @@ class Family:
 
     def _slack(self, parts: list[_Part], resident: set[str], position: int) -> int:
         """Unused bytes of the buffers that live during one operator but not through the whole segment."""
-        scratch = self.stretch.sites[position].task.scratch
+        scratch = self.stretch.sites[position].tile.scratch
         here = [p.patch_slack for p in parts if p.born <= position <= p.dies and p.name not in resident]
         return max([align(scratch) - scratch, *here])
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from mcu_gen.graph import Graph, Tensor, operator
-from mcu_gen.plan.liveness import Program, Task, align, extent
+from mcu_gen.kernels.contract import select_tiled
+from mcu_gen.plan.liveness import Program, Task, align, extent, served_by
 from mcu_gen.plan.tiles import Reach, identity, reach
 from mcu_gen.targets import Target
 
@@ -23,9 +24,13 @@ class Read:
 
 @dataclass(frozen=True)
 class Site:
-    """An operator at its place in the order."""
+    """An operator at its place in the order.
+
+    ``tile`` is the task where it runs on tiles: not every kernel does, so there it may be served by another one.
+    """
 
     task: Task
+    tile: Task
     #: why it cannot run on tiles, or None
     reason: str | None
     reads: tuple[Read, ...] = ()
@@ -98,12 +103,15 @@ class Stretch:
         node = task.node
         reason = self._refuses(task) if inference else "it is part of the training step"
         if reason is not None:
-            return Site(task, reason)
-        tiling = task.kernel.tiling(node, self.target)
+            return Site(task, task, reason)
+        tile = self._tile(task)
+        tiling = tile.kernel.tiling(node, self.target)
         if tiling is not None and tiling.kind == "reduce":
             height, width = node.x.shape[1:3]
             read = Read(node.x.name, identity(height), identity(width))
-            return Site(task, None, (read,), Fraction(operator(node.type).macs(node), height * width), reduces=True)
+            return Site(
+                task, tile, None, (read,), Fraction(operator(node.type).macs(node), height * width), reduces=True
+            )
         reads: list[Read] = []
         for index, tensor in enumerate(node.inputs):
             if tensor is None or (tensor.is_constant and not tensor.variable):
@@ -111,18 +119,25 @@ class Stretch:
             rows, columns = reach(node, index, 1), reach(node, index, 2)
             if rows is None or columns is None:
                 along = "rows" if rows is None else "columns"
-                return Site(task, f"{node.type} needs all {along} of {tensor.name}")
+                return Site(task, tile, f"{node.type} needs all {along} of {tensor.name}")
             reads.append(Read(tensor.name, rows, columns))
         pixels = node.y.shape[1] * node.y.shape[2]
         run = tiling is not None and tiling.kind == "run"
-        return Site(task, None, tuple(reads), Fraction(operator(node.type).macs(node), pixels), run)
+        return Site(task, tile, None, tuple(reads), Fraction(operator(node.type).macs(node), pixels), run)
+
+    def _tile(self, task: Task) -> Task:
+        """The task with the kernel that serves it on tiles, or as it is where there is none."""
+        if task.kernel.tiling(task.node, self.target) is not None:
+            return task
+        other = select_tiled(task.node, self.target)
+        return task if other is None else served_by(task, other, self.prog.aliases, self.target)
 
     def _refuses(self, task: Task) -> str | None:
         """Why an operator cannot be part of any segment."""
         node = task.node
         if len(node.outputs) != 1:
             return f"{node.type} has {len(node.outputs)} outputs"
-        tiling = task.kernel.tiling(node, self.target)
+        tiling = self._tile(task).kernel.tiling(node, self.target)
         if tiling is None:
             return f"kernel {task.kernel.name} does not run on tiles"
         if task.stateful:
