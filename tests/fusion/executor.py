@@ -33,7 +33,9 @@ class ArenaExecutor:
         for segment in self.plan.segments:
             total = 0
             for step in self.plan.steps[segment.first : segment.last + 1]:
-                pixels = step.node.y.shape[1] * step.node.y.shape[2] if len(step.node.y.shape) == 4 else 1
+                tiling = step.kernel.tiling(step.node, self.plan.target)
+                tiled = step.node.x if tiling is not None and tiling.kind == "reduce" else step.node.y
+                pixels = tiled.shape[1] * tiled.shape[2]
                 total += operator(step.node.type).macs(step.node) * self.pixels.get(step.index, 0) // pixels
             found.append(total)
         return found
@@ -236,6 +238,7 @@ class SegmentRun:
         part = (slice(y0, y1), slice(x0, x1))
         assert not self.given[part].any(), "a pixel is handed over twice"
         self.given[part] = True
+        self.exe.pixels[step.index] = self.exe.pixels.get(step.index, 0) + (y1 - y0) * (x1 - x0)
         self.taken[0][part] = self.patch(tile, i, j)[y0 - top : y1 - top, x0 - left : x1 - left]
         if (i + 1, j + 1) == (self.segment.n_y, self.segment.n_x):
             assert self.given.all(), "a pixel is missing"

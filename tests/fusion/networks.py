@@ -30,7 +30,7 @@ class TileKernel(Kernel):
         self.need = need
 
     def tiling(self, node: Node, target: Target) -> Tiling | None:
-        if node.type == "mean":
+        if node.type == "mean" or (node.type == "fully_connected" and not node.bool_attr("keep_dims")):
             return Tiling("reduce", "pixels")
         return Tiling("run", "count") if node.type in ELEMENTWISE else Tiling("window")
 
@@ -49,7 +49,8 @@ class TileKernel(Kernel):
 
 def tile_kernel(node: Node, target: Target) -> Kernel:
     """Every operator runs on tiles; convolutions need some scratch."""
-    return TileKernel({"conv2d": 24, "mean": 4 * node.x.shape[3]}.get(node.type, 0))
+    sums = {"mean": 4 * node.x.shape[-1], "fully_connected": 4 * node.y.elements}
+    return TileKernel({"conv2d": 24, **sums}.get(node.type, 0))
 
 
 class Network:
@@ -125,6 +126,12 @@ class Network:
             "transpose_conv", inputs, stride_h=stride[0], stride_w=stride[1], padding=padding, activation="none"
         )
 
+    def dense(self, x: str, channels: int, *, pixelwise: bool = False) -> str:
+        """A fully connected layer over all of a tensor, or over each pixel of a map."""
+        depth = self.graph.tensors[x].shape[-1] if pixelwise else self.graph.tensors[x].elements
+        inputs = [x, *self._weights((channels, depth), channels, 0, x)]
+        return self.op("fully_connected", inputs, activation="none", keep_dims=pixelwise, weights_format="default")
+
     def depthwise(self, x: str, k: int = 3, stride: int = 1, **attrs: Any) -> str:
         return self.window("depthwise_conv2d", x, k=k, stride=stride, **attrs)
 
@@ -170,10 +177,13 @@ def random_network(seed: int, most: int = 8, dtype: DType = DType.INT8) -> Graph
     for _ in range(rng.randint(2, most)):
         x = names[-1] if rng.random() < 0.7 else rng.choice(names[-3:])
         names.append(_random_operator(n, rng, x, names))
-    if rng.random() < 0.3:
+    tail = rng.choice(["mean", "dense", "dense", "", ""])
+    if tail == "mean":
         names.append(
             n.op("mean", [names[-1], n.constant("axes", np.array([1, 2], np.int32))], keep_dims=rng.random() < 0.5)
         )
+    elif tail == "dense":
+        names.append(n.dense(names[-1], rng.randint(1, 6)))
     read = {name for op in n.graph.ops for name in op.inputs}
     return n.outputs(*[name for name in names if name not in read])
 
@@ -182,8 +192,10 @@ def _random_operator(n: Network, rng: random.Random, x: str, names: list[str]) -
     _, height, width, _ = n.graph.tensors[x].shape
     kind = rng.choice(
         ["conv2d", "depthwise_conv2d", "conv1", "join", "join", "max_pool2d", "average_pool2d", "relu", "move", "move",
-         "transpose_conv", "constant", "softmax"]
+         "transpose_conv", "constant", "softmax", "pixelwise"]
     )  # fmt: skip
+    if kind == "pixelwise":
+        return n.dense(x, rng.randint(1, 5), pixelwise=True)
     if kind == "transpose_conv":
         return n.transpose_conv(
             x, rng.randint(1, 4), (rng.randint(1, 4), rng.randint(1, 4)), (rng.randint(1, 3), rng.randint(1, 3)),

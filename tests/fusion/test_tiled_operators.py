@@ -56,6 +56,9 @@ TILED: dict[str, Callable[[Network, str], str]] = {
     "add": lambda n, x: n.add(x, n.op("relu", [x])),
     "relu": lambda n, x: n.op("relu", [x]),
     "logistic": lambda n, x: probabilities(n, x, "logistic"),
+    "fully_connected, pixel by pixel": lambda n, x: n.dense(x, 5, pixelwise=True),
+    "fully_connected": lambda n, x: n.dense(x, 5),
+    "mean": lambda n, x: n.op("mean", [x, constant(n, 1, 2)], keep_dims=True),
     "softmax": lambda n, x: probabilities(n, x, "softmax", attrs=True),
 }
 

@@ -81,7 +81,7 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "relu6": {"activation": "relu6"},
     "relu_n1_to_1": {"activation": "relu_n1_to_1"},
 }
-_QUICK = {"vector", "kept dimensions"}
+_QUICK = {"vector", "kept dimensions", "image flattened"}
 _INT8: dict[str, dict[str, Any]] = {
     "per channel": {"per_channel": True},
     "zero points at the low end": {"x_zero_point": -128, "y_zero_point": -128},

@@ -274,14 +274,17 @@ class SegmentWriter:
         # Rows follow each other without a gap where a tile has the full width of the map.
         full = out.x == ((0, next(iter(activations.values()), node.y).shape[2]),)
         together = all(t.x == out.x and not t.keep_x and (full or not t.whole) for t in tiles)
-        together = together and (full or not constants)
+        together = together and (full or not (constants or tiling.position))
         row = "lo" if together else "r"
         pointers = {i: f"(const void *){self.address(t, row, self.fresh_x(out))}" for i, t in activations.items()}
-        count = f"(uint32_t)({'(hi - lo) * ' if together else ''}{self.fresh_width(out)} * {tiling.per_pixel})"
+        pixels = f"{'(hi - lo) * ' if together else ''}{self.fresh_width(out)} * {tiling.per_pixel}"
+        count = pixels if tiling.signed else f"(uint32_t)({pixels})"
         before = [f"const uint32_t count = {count};"] if tiling.indirect else []
         fields = [(tiling.field, "&count" if tiling.indirect else count)]
         if tiling.kind == "reduce":
             fields.append(("part", self._part(together, out, node.x.shape)))
+            if tiling.position:
+                fields.append((tiling.position, f"{row} * {node.x.shape[2]} + {self.fresh_x(out)}"))
             target = f"({self.location(node.y)})"
         else:
             target = self.address(node.y, row, self.fresh_x(out))

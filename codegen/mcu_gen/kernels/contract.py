@@ -110,6 +110,8 @@ class Tiling:
         field: ``run`` and ``reduce``: the parameter to set, a number, or with ``indirect`` an array of one number.
         per_pixel: what the parameter counts for each pixel (1, or the channels).
         indirect: the field is a ``const uint32_t *``.
+        signed: the field is an ``int32_t``, not a ``uint32_t``.
+        position: ``reduce``: the parameter that says with which pixel of the map a call begins, "" where there is none.
         several: ``place``: the kernel takes a list of inputs.
 
     ``reduce`` is for kernels that sum over the whole map and can do so piece by piece: rows and columns are those of
@@ -121,6 +123,8 @@ class Tiling:
     field: str = ""
     per_pixel: int = 1
     indirect: bool = False
+    signed: bool = False
+    position: str = ""
     several: bool = False
 
 

@@ -17,10 +17,15 @@ from mcu_gen.kernels.common import (
     raster_lead,
     weights_field,
 )
-from mcu_gen.kernels.contract import Array, Call, Kernel, halves, kernel
+from mcu_gen.kernels.contract import Array, Call, Kernel, Tiling, halves, kernel
 from mcu_gen.ops import weights
-from mcu_gen.ops.fully_connected import weights_zero_point
+from mcu_gen.ops.fully_connected import is_pixelwise, weights_zero_point
 from mcu_gen.targets import Target
+
+
+def by_pixel(node: Node, *, signed: bool) -> Tiling | None:
+    """Tiles of a map whose pixels are the rows of a kernel."""
+    return Tiling("run", "rows", signed=signed) if is_pixelwise(node) else None
 
 
 class _FullyConnected(Kernel):
@@ -42,6 +47,9 @@ class _FullyConnected(Kernel):
             "mac": rows * channels * depth,
             "vector": rows * channels * -(-depth // 16),
         }
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return by_pixel(node, signed=self.dtype is not DType.FLOAT32 and self.dtype is not DType.FLOAT16)
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         """Every output of a row reads the whole row."""

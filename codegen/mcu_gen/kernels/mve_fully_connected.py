@@ -10,7 +10,8 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import MAX_ELEMENTS, constant, folded_bias
-from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, kernel
+from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, kernel
+from mcu_gen.kernels.fully_connected import by_pixel
 from mcu_gen.kernels.mve_rows import LANES, NARROW, QUAD, blocks, ordered_lead, packed_rows, packed_scaling
 from mcu_gen.ops import weights
 from mcu_gen.ops.fully_connected import weights_zero_point
@@ -135,6 +136,9 @@ class FullyConnectedS8Mve(Kernel):
     def scratch(self, node: Node, target: Target) -> int:
         depth = node.input(1).shape[1]
         return blocks(depth) * LANES if depth % LANES else 0
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return by_pixel(node, signed=True)
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         """A row is read again for every four channels, or copied before."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import MAX_ELEMENTS, constant, folded_bias
-from mcu_gen.kernels.contract import Array, Call, Kernel, Value, kernel
-from mcu_gen.kernels.fully_connected import exact_factor
+from mcu_gen.kernels.contract import Array, Call, Kernel, Tiling, Value, kernel
+from mcu_gen.kernels.fully_connected import by_pixel, exact_factor
 from mcu_gen.kernels.scalar_common import CHANNELS, block_ends, event_lead, interleaved
 from mcu_gen.ops import weights
 from mcu_gen.ops.fully_connected import weights_zero_point
@@ -37,6 +37,9 @@ class BlockFullyConnected(Kernel):
         low, high = weights.output_range(node)
         reach = max(high - node.y.zp, node.y.zp - low, 0) + 1
         return [exact_factor(s, reach) for s in weights.channel_scales(node)]
+
+    def tiling(self, node: Node, target: Target) -> Tiling | None:
+        return by_pixel(node, signed=True)
 
     def overlap(self, node: Node, target: Target) -> dict[tuple[int, int], int]:
         """Every block of outputs reads the whole row."""

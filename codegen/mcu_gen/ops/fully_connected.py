@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mcu_gen.graph import DType, Node, Operator, TensorType, Verdict, register
+from mcu_gen.graph.region import Span
 from mcu_gen.ops import weights
 from mcu_gen.ops.fixed_point import INT32_MAX, INT32_MIN, wrap32
 
@@ -67,6 +68,12 @@ def finish(acc: np.ndarray, node: Node) -> np.ndarray:
     return clamped
 
 
+def is_pixelwise(node: Node) -> bool:
+    """Whether the input is a map whose pixels are multiplied one by one."""
+    shape = node.x.shape
+    return node.bool_attr("keep_dims") and len(shape) == 4 and shape[3] == node.input(1).shape[1]
+
+
 @register
 class FullyConnected(Operator):
     """x [..., K], weights [N, K], bias [N] or absent -> y [..., N]."""
@@ -104,6 +111,9 @@ class FullyConnected(Operator):
         if node.bool_attr("keep_dims"):
             return [TensorType((*node.x.shape[:-1], n), node.x.dtype)]
         return [TensorType((node.x.elements // k, n), node.x.dtype)]
+
+    def input_span(self, node: Node, index: int, axis: int, out: Span) -> Span | None:
+        return out if index == 0 and is_pixelwise(node) else None
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         x, w = inputs[0], inputs[1]

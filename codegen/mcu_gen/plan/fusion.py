@@ -23,7 +23,8 @@ from mcu_gen.plan.stretch import Stretch
 #: Columns of tiles that are tried.
 SPLITS = (1, 2, 3, 4, 6, 8, 12, 16)
 
-#: Price of an edge or path: multiply-accumulates done twice, bytes copied, segments.
+#: Price of an edge or path: multiply-accumulates done twice, bytes copied and instructions lost to slower kernels,
+#: segments.
 Price = tuple[int, int, int]
 
 
@@ -121,7 +122,7 @@ class Edges:
                 family = Family(end, cut, rows, columns)
                 for option in family.options(stream=True, whole=True, ceiling=ceiling):
                     again = stretch.repeated_macs(option.first, last)
-                    price = (option.extra_macs + again, option.copied, 1)
+                    price = (option.extra_macs + again, option.copied + stretch.slower(option.first, last), 1)
                     edge = Edge(option.first, last, option.total, option.slack, price, family, option)
                     _keep_best(best.setdefault((option.first, option.streamed), []), edge)
             for (_, streamed), found in best.items():

@@ -14,6 +14,7 @@ from mcu_gen.plan.assemble import Layout, assemble
 from mcu_gen.plan.choose import INPUT_MODES, Chooser
 from mcu_gen.plan.constants import constant_bytes
 from mcu_gen.plan.expand import ExpandedChoice, expand
+from mcu_gen.plan.flatten import flatten
 from mcu_gen.plan.fusion import why_not_streamed
 from mcu_gen.plan.limits import check_flash, check_ram
 from mcu_gen.plan.liveness import Program, lifetimes, program
@@ -84,6 +85,7 @@ def make_plan(
         UnsupportedModelError: an operator has no kernel on the target, or the input cannot be streamed.
         DoesNotFitError: RAM or constants exceed the board, ``max_ram`` or ``max_flash``; names the smallest that does.
     """
+    graph = flatten(graph)
     if max_flash is not None:
         regions = [r.size for r in target.regions if r.use == "flash"][:1]
         select = expand(graph, target, min([max_flash, *regions]))
@@ -148,6 +150,7 @@ def pareto(
     mode ``rows``).  With ``copies`` there are also plans that need more RAM and copy fewer bytes.  The arguments are
     those of :func:`make_plan`; plans that are too large for the board are included.
     """
+    graph = flatten(graph)
     prog = program(graph, [select(node, target) for node in graph.nodes()], target)
     order, layers = _pack(prog, graph, target)
     layouts = [layers] if input_mode != "rows" or not fuse else []

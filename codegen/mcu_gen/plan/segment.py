@@ -193,9 +193,11 @@ class Family:
 
         Args:
             stream, whole: with the input streamed, with it whole in memory.
-            ceiling: options above so many bytes are of no use.
+            ceiling: options above so many bytes are of no use, unless the input is streamed: that may be asked for even
+                where it needs more memory.
         """
         last = self.end.last
+        stream = stream and self.end.first == 0
         floor, alive = 0, np.zeros(last - self.end.first + 1, np.int64)
         for first in range(last, self.end.first - 1, -1):
             part = self.parts.get(self.stretch.sites[first].out.name)
@@ -204,7 +206,9 @@ class Family:
                 if not part.halo or self.columns.count > 1:
                     alive[part.born - self.end.first : part.dies - self.end.first + 1] += part.patch
             if floor + int(alive.max()) // 2 > ceiling:  # in place two patches may be one
-                break
+                if not stream:
+                    break
+                whole = False
             tiles = self.columns.count * self.rows.count
             if whole and first < last and tiles > 1:
                 option = self.option(first, None)
@@ -212,9 +216,7 @@ class Family:
                     yield option
             streamed = self.streamable(first) if stream and first == 0 else None
             if streamed is not None:
-                option = self.option(first, streamed)
-                if option.bytes <= ceiling:
-                    yield option
+                yield self.option(first, streamed)
 
     def option(self, first: int, streamed: str | None, limit: int | None = None) -> Option:
         """The segment from ``first`` on.

@@ -152,6 +152,14 @@ class Stretch:
             return "it reads constants only"
         return None
 
+    def slower(self, first: int, last: int) -> int:
+        """Estimated instructions from ``first`` to ``last`` that kernels for tiles take more than those for layers."""
+        sites = [s for s in self.sites[first : last + 1] if s.tile is not s.task]
+        costs = [
+            s.tile.kernel.cost(s.task.node, self.target) - s.task.kernel.cost(s.task.node, self.target) for s in sites
+        ]
+        return sum(max(0, cost) for cost in costs)
+
     def repeated_macs(self, first: int, last: int) -> int:
         """Multiply-accumulates from ``first`` to ``last`` of operators that repeat others."""
         nodes = [site.task.node for site in self.sites[first : last + 1]] if self.repeats else []
