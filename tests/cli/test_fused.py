@@ -101,7 +101,7 @@ def test_analyze_names_the_peak_and_limits_that_work(residual: Path, cli: Cli) -
     data = cli("analyze", residual, "-b", BOARD, "--json").data
     assert data["peak"]["bytes"] == data["activation_peak_bytes"]
     assert sum(t["bytes"] for t in data["peak"]["tensors"]) == data["peak"]["bytes"]
-    assert data["suggestions"]
+    assert {s["input"] for s in data["suggestions"]} == {"keep", "rows"}, "with the input in memory, and pushed"
     for suggestion in data["suggestions"]:
         mode = "rows" if suggestion["input"] == "rows" else "keep"
         limit = ["--max-ram", suggestion["max_ram"], "--input", mode]

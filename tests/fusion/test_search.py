@@ -156,6 +156,21 @@ def test_limits_of_arithmetic() -> None:
     assert plan(blocks(), max_ram=cheap.ram_bytes, max_mac_overhead=0, input_mode="rows").ram_bytes <= cheap.ram_bytes
 
 
+def test_auto_streams_where_keeping_takes_too_much_arithmetic() -> None:
+    """In one byte less than keeping the input needs without extra arithmetic."""
+    limit = plan(blocks(), max_mac_overhead=0, input_mode="keep").ram_bytes - 1
+    kept = plan(blocks(), max_ram=limit)
+    assert kept.streamed is None
+    assert kept.extra_macs > 0
+    assert any("--input rows takes +0.0 %" in note for note in kept.notes), "it says what streaming would take"
+    streamed = plan(blocks(), max_ram=limit, max_mac_overhead=0)
+    assert streamed.streamed == "image"
+    assert streamed.extra_macs <= 0
+    assert not streamed.notes
+    with pytest.raises(DoesNotFitError, match="more than --max-mac-overhead 0"):
+        plan(blocks(), max_ram=limit, max_mac_overhead=0, input_mode="keep")
+
+
 def test_the_front() -> None:
     plans = pareto(blocks(), BOARD, select=tile_kernel)
     assert plans[0].segments == ()

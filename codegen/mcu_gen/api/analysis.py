@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mcu_gen.api.planning import PlanOptions, front_data, load, pareto, plan_with, worth_trying
+from mcu_gen.api.planning import PlanOptions, front_data, load, plan_with, worth_trying
 from mcu_gen.api.training_choices import training_choices
 from mcu_gen.errors import DoesNotFitError
 from mcu_gen.graph import Graph
 from mcu_gen.graph.operator import operator
+from mcu_gen.plan import fronts
 from mcu_gen.plan.estimate import estimate_data, estimate_steps
 from mcu_gen.targets import Target, load_target
 
@@ -121,8 +122,8 @@ def analyze(
         return data
     data |= {"board": target.name, "ram_limit_bytes": target.ram_bytes, "flash_limit_bytes": target.flash_bytes}
     if front:
-        points = front_data(pareto(graph, target))
-        data |= {"pareto": points, "suggestions": worth_trying(points)}
+        every, kept = map(front_data, fronts(graph, target, ["auto", "keep"]))
+        data |= {"pareto": every, "suggestions": worth_trying([*every, *kept])}
     try:
         made = plan_with(graph, target, PlanOptions())
     except DoesNotFitError as error:

@@ -150,7 +150,7 @@ def front_data(plans: Sequence[Plan]) -> list[dict[str, Any]]:
 
 
 def worth_trying(front: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The few limits of a front that tell its story, the largest first, each with ``max_ram`` and ``why``.
+    """The few limits of fronts that tell their story, the largest first, each with ``max_ram`` and ``why``.
 
     These are the smallest plans that hold the input, and the smallest ones at all, at next to no extra arithmetic, at
     little, and at any.

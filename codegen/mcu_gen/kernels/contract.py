@@ -154,6 +154,9 @@ class Kernel:
     #: is called and copies.
     alias: ClassVar[bool] = False
 
+    #: It serves the tiles of fused segments alone; whole layers are left to others.
+    tiles_only: ClassVar[bool] = False
+
     def rejects(self, node: Node, target: Target) -> str | None:
         """Why the kernel cannot serve ``node``, or None when it can (features are checked by the caller)."""
         raise NotImplementedError(self.name)
@@ -250,27 +253,24 @@ def kernels() -> list[Kernel]:
     return sorted(_REGISTRY, key=lambda k: k.name)
 
 
-def select(node: Node, target: Target, *, piecewise: bool = False) -> Kernel:
+def select(node: Node, target: Target) -> Kernel:
     """The cheapest kernel that serves ``node`` on ``target``.
-
-    With ``piecewise`` a kernel that reduces a map piece by piece goes before all others: a fused segment can end in it.
 
     Raises:
         UnsupportedModelError: none does; the error lists every candidate with the reason for which it was rejected.
     """
     reasons: list[str] = []
     best: Kernel | None = None
-    best_cost = (False, 0)
+    best_cost = 0
     for k in kernels():
-        if node.type not in k.ops or k.expanded:
+        if node.type not in k.ops or k.expanded or k.tiles_only:
             continue
         missing = [f for f in k.features if f not in target.features]
         why = f"needs {', '.join(missing)}" if missing else k.rejects(node, target)
         if why is not None:
             reasons.append(f"{k.name}: {why}")
             continue
-        tiling = k.tiling(node, target) if piecewise else None
-        cost = (piecewise and (tiling is None or tiling.kind != "reduce"), k.cost(node, target))
+        cost = k.cost(node, target)
         if best is None or cost < best_cost:
             best, best_cost = k, cost
     if best is None:
@@ -282,6 +282,7 @@ def select(node: Node, target: Target, *, piecewise: bool = False) -> Kernel:
 
 def select_tiled(node: Node, target: Target) -> Kernel | None:
     """The cheapest kernel that computes ``node`` tile by tile, or None: some are there for that alone."""
-    serving = (k for k in kernels() if node.type in k.ops and target.features.issuperset(k.features))
+    able = (k for k in kernels() if node.type in k.ops and not k.expanded)
+    serving = (k for k in able if target.features.issuperset(k.features))
     tiled = [k for k in serving if k.rejects(node, target) is None and k.tiling(node, target) is not None]
     return min(tiled, key=lambda k: (k.cost(node, target), k.name), default=None)

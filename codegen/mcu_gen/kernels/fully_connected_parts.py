@@ -23,8 +23,8 @@ class FullyConnectedParts(Kernel):
     """One vector, which is a map whose pixels are its last axis."""
 
     ops = ("fully_connected",)
+    tiles_only = True
     dtype: DType
-    instructions: int  # per multiplication
 
     def rejects(self, node: Node, target: Target) -> str | None:
         if node.x.dtype is not self.dtype:
@@ -44,8 +44,9 @@ class FullyConnectedParts(Kernel):
     def tiling(self, node: Node, target: Target) -> Tiling | None:
         return Tiling("reduce", "pixels", position="first")
 
-    def cost(self, node: Node, target: Target) -> int:
-        return self.instructions * node.x.elements * node.y.elements + 100 * node.y.elements
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        outputs = node.y.elements
+        return {"call": 1, "block": -(-outputs // 4), "output": outputs, "mac": node.x.elements * outputs}
 
     def call(self, node: Node, target: Target) -> Call:
         depth = node.input(1).shape[1]
@@ -70,7 +71,6 @@ class FullyConnectedPartsS8(FullyConnectedParts):
 
     name = "fully_connected_parts_s8"
     dtype = DType.INT8
-    instructions = 8
 
     def rejects(self, node: Node, target: Target) -> str | None:
         zero_point = "weights have a zero point" if weights_zero_point(node) else None
@@ -99,7 +99,6 @@ class FullyConnectedPartsF32(FullyConnectedParts):
 
     name = "fully_connected_parts_f32"
     dtype = DType.FLOAT32
-    instructions = 6
 
     def product(self, node: Node) -> dict[str, Value]:
         return {"weights": Array(constant(node.input(1)), "weights"), "bias": bias_field(node)} | bounds_fields(node)

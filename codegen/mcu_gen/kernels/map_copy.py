@@ -81,6 +81,7 @@ class MapCopy(Kernel):
     """Elements of any size."""
 
     name = "map_copy"
+    tiles_only = True
     ops = ("pad", "padv2", "slice", "strided_slice", "concatenation")
 
     def rejects(self, node: Node, target: Target) -> str | None:

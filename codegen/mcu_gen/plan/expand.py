@@ -37,9 +37,9 @@ class ExpandedChoice:
 
     weights: frozenset[str]
 
-    def __call__(self, node: Node, target: Target, *, piecewise: bool = False) -> Kernel:
+    def __call__(self, node: Node, target: Target) -> Kernel:
         found = expanded_kernel(node, target) if _weights_of(node) in self.weights else None
-        return found or cheapest(node, target, piecewise=piecewise)
+        return found or cheapest(node, target)
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,6 @@ from mcu_gen.targets import Target
 Select = Callable[[Node, Target], Kernel]
 
 
-def _piecewise(select: Select) -> Select:
-    """The choice for fused plans: instead of the cheapest kernel one in which a segment can end."""
-    if isinstance(select, ExpandedChoice):
-        return partial(select, piecewise=True)
-    return partial(cheapest, piecewise=True) if select is cheapest else select
-
-
 def _pack(prog: Program, graph: Graph, target: Target) -> tuple[Sequence[int], Layout]:
     """The better of the order with the smallest sum of live bytes and the order of the graph, layer by layer, packed.
 
@@ -104,7 +97,7 @@ def make_plan(
     if not fuse or (input_mode != "rows" and max_mac_overhead is None and _fits(whole, limit)):
         return _checked(whole)
     allowed = [kind for kinds in modes for kind in kinds]
-    chooser = _chooser(graph, target, order, _piecewise(select), allowed)
+    chooser = _chooser(graph, target, prog, order, select, allowed)
     if input_mode == "rows" and not any(e.of_kind("rows") for e in chooser.edges()):
         raise UnsupportedModelError(
             "the input cannot be streamed in row by row", where=f"input {graph.inputs[0]}" if graph.inputs else None,
@@ -115,15 +108,12 @@ def make_plan(
         layout = chooser.least_ram(allowed, round(max_mac_overhead * whole.base_macs / 100))
         return _checked(plan(layout) if layout is not None else whole)
     arena = (limit if limit is not None else whole.ram_bytes) - target.stack_bytes
-    for kinds in modes:
-        layout = chooser.fewest_macs(kinds, arena) if arena > 0 else None
-        if arena > 0 and (layout is None or layout.extra_macs > 0) and chooser.widen():
-            layout = chooser.fewest_macs(kinds, arena)
-        if layout is not None:
-            within = None if max_mac_overhead is None else round(max_mac_overhead * whole.base_macs / 100)
-            if within is not None and layout.extra_macs > within:
-                raise _too_slow(plan(layout), max_mac_overhead, chooser.least_ram(allowed, within), target)
-            return _checked(plan(layout))
+    found = _first_fitting(chooser, modes, arena, max_mac_overhead, whole.base_macs)
+    if found is not None:
+        layout, within, note = found
+        if within is not None:
+            raise _too_slow(plan(layout), max_mac_overhead, chooser.least_ram(allowed, within), target)
+        return _checked(dataclasses.replace(plan(layout), notes=(*plan(layout).notes, *note)))
     chooser.widen()
     smallest = chooser.least_ram(allowed)
     streamed = chooser.least_ram(("rows",)) if input_mode == "keep" else None
@@ -133,6 +123,34 @@ def make_plan(
         hints.append(f"--input rows needs {other.ram_bytes:,} B at {other.macs_overhead_pct:+.1f} % MACs")
     check_ram(plan(smallest) if smallest is not None else whole, hints)
     raise AssertionError("a plan that fits was not found")
+
+
+def _first_fitting(
+    chooser: Chooser, modes: Sequence[Sequence[str]], arena: int, max_mac_overhead: float | None, base_macs: int
+) -> tuple[Layout, int | None, list[str]] | None:
+    """The plan of the first input mode that keeps to both limits, and a note where a later mode costs less.
+
+    Where none keeps to the limit of arithmetic, the plan with the fewest extra multiply-accumulates, and that limit.
+    """
+    if arena <= 0:
+        return None
+    within = float("inf") if max_mac_overhead is None else round(max_mac_overhead * base_macs / 100)
+    slow: list[Layout] = []
+    for kinds in modes:
+        layout = chooser.fewest_macs(kinds, arena)
+        if (layout is None or layout.extra_macs > 0) and chooser.widen():
+            layout = chooser.fewest_macs(kinds, arena)
+        if layout is None or layout.extra_macs > within:
+            slow += [] if layout is None else [layout]
+            continue
+        rows = ("rows",) in modes and kinds != ("rows",) and layout.extra_macs > 0
+        other = chooser.fewest_macs(("rows",), arena) if rows else None
+        note = []
+        if other is not None and other.extra_macs < layout.extra_macs:
+            kept, pushed = (100 * found.extra_macs / base_macs for found in (layout, other))
+            note = [f"the input is kept at {kept:+.1f} % MACs; --input rows takes {pushed:+.1f} %"]
+        return layout, None, note
+    return (min(slow, key=lambda found: found.extra_macs), int(within), []) if slow else None
 
 
 def pareto(
@@ -150,30 +168,49 @@ def pareto(
     mode ``rows``).  With ``copies`` there are also plans that need more RAM and copy fewer bytes.  The arguments are
     those of :func:`make_plan`; plans that are too large for the board are included.
     """
+    return fronts(graph, target, [input_mode], fuse=fuse, copies=copies, select=select)[0]
+
+
+def fronts(
+    graph: Graph,
+    target: Target,
+    input_modes: Sequence[str],
+    *,
+    fuse: bool = True,
+    copies: bool = False,
+    select: Select = cheapest,
+) -> list[list[Plan]]:
+    """:func:`pareto` for several input modes, in one search."""
     graph = flatten(graph)
     prog = program(graph, [select(node, target) for node in graph.nodes()], target)
     order, layers = _pack(prog, graph, target)
-    layouts = [layers] if input_mode != "rows" or not fuse else []
-    if fuse:
-        kinds = [kind for kinds in INPUT_MODES[input_mode] for kind in kinds]
-        chooser = _chooser(graph, target, order, _piecewise(select), kinds)
+    kinds = list(dict.fromkeys(kind for mode in input_modes for kinds in INPUT_MODES[mode] for kind in kinds))
+    chooser = _chooser(graph, target, prog, order, select, kinds) if fuse else None
+    if chooser is not None:
         chooser.widen()
-        layouts += chooser.pareto(kinds, copies)
-    plans: list[Plan] = []
-    for layout in layouts:
-        if not plans or layout.placement.arena_bytes < plans[-1].arena_bytes:
-            plans.append(_plan(layout.stretch.graph, target, layout.stretch.prog, layout, None))
-    return plans
+
+    def front(input_mode: str) -> list[Plan]:
+        layouts = [layers] if input_mode != "rows" or chooser is None else []
+        if chooser is not None:
+            layouts += chooser.pareto([kind for kinds in INPUT_MODES[input_mode] for kind in kinds], copies)
+        plans: list[Plan] = []
+        for layout in layouts:
+            if not plans or layout.placement.arena_bytes < plans[-1].arena_bytes:
+                plans.append(_plan(layout.stretch.graph, target, layout.stretch.prog, layout, None))
+        return plans
+
+    return [front(mode) for mode in input_modes]
 
 
-def _chooser(graph: Graph, target: Target, order: Sequence[int], select: Select, kinds: Sequence[str]) -> Chooser:
+def _chooser(
+    graph: Graph, target: Target, prog: Program, order: Sequence[int], select: Select, kinds: Sequence[str]
+) -> Chooser:
     """The plans of a graph in its own order and in ``order``; widened, also of the graphs that run operators twice."""
 
     def prepare(changed: Graph, repeats: Mapping[str, str]) -> Stretch:
         of = program(changed, [select(node, target) for node in changed.nodes()], target)
         return Stretch(changed, of, target, range(len(of.tasks)), repeats)
 
-    prog = program(graph, [select(node, target) for node in graph.nodes()], target)
     own = tuple(range(len(prog.tasks)))
     stretches = [Stretch(graph, prog, target, o) for o in dict.fromkeys((own, tuple(order)))]
     return Chooser(stretches, lambda edges: variants(edges, kinds, prepare))
