@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fusion import test_search as search_tests
 from fusion.executor import ArenaExecutor
 from fusion.networks import BOARD, Network, random_inputs, tile_kernel
 from fusion.test_search import every_choice
@@ -18,11 +19,14 @@ from mcu_gen.graph import DType, Graph, QuantParams
 from mcu_gen.graph.executor import Executor
 from mcu_gen.plan import Plan, make_plan, pareto, plan_data
 from mcu_gen.plan import fusion as fusion_module
-from mcu_gen.plan.assemble import assemble
+from mcu_gen.plan import run_twice as run_twice_module
+from mcu_gen.plan.assemble import Layout, assemble
+from mcu_gen.plan.axes import Columns, End, RowSchedule
 from mcu_gen.plan.choose import Chooser
 from mcu_gen.plan.fusion import Edges
 from mcu_gen.plan.liveness import program
-from mcu_gen.plan.run_twice import branches, run_twice, variants
+from mcu_gen.plan.run_twice import branches, kept_rows, run_twice, variants
+from mcu_gen.plan.segment import Cut
 from mcu_gen.plan.stretch import Stretch
 from mcu_gen.quantize.writer import write_tflite
 from support.fused import HOST, Run, layer_wise, run_on_host
@@ -65,7 +69,12 @@ def prepare(graph: Graph, repeats: Mapping[str, str]) -> Stretch:
 
 def changed_graphs(graph: Graph) -> list[tuple[Graph, dict[str, str]]]:
     stretch = stretch_of(graph)
-    return [run_twice(graph, b, k) for b in branches(stretch) for k in range(1, len(b.chain) + 1)]
+    return [
+        run_twice(graph, b, k, rows)
+        for b in branches(stretch)
+        for k in range(1, len(b.chain) + 1)
+        for rows in (0, *kept_rows(stretch, b))
+    ]
 
 
 def assert_same_bits(plans: list[Plan], graph: Graph) -> None:
@@ -108,9 +117,11 @@ def test_the_changed_graph_computes_the_same(dtype: DType) -> None:
     expected = Executor(graph).run(inputs)
     for changed, repeats in changed_graphs(graph):
         names = [op.name for op in changed.ops]
-        assert len(set(names)) == len(names) == len(graph.ops) + len(repeats)
-        assert all(name == f"{of}.again" for name, of in repeats.items())
-        assert {op.name for op in graph.ops} == set(names) - set(repeats)
+        moves = [op.name for op in changed.ops if op.type in ("slice", "concatenation")]
+        assert len(moves) in (0, 5), "rows are kept, and joined twice with those below"
+        assert len(set(names)) == len(names) == len(graph.ops) + len(repeats) + len(moves)
+        assert all(name in (f"{of}.again", f"{of}.below") for name, of in repeats.items())
+        assert {op.name for op in graph.ops} == set(names) - set(repeats) - set(moves)
         for name, y in Executor(changed).run(inputs).items():
             assert np.array_equal(y, expected[name])
 
@@ -151,7 +162,30 @@ def test_no_choice_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
     """For every limit and every budget, against all segmentations of all changed graphs."""
     monkeypatch.setattr(fusion_module, "SPLITS", (1, 2))
     monkeypatch.setattr(fusion_module, "sizes", lambda extent: [s for s in (1, 2) if s < extent] or [1])
-    graph = small()
+    monkeypatch.setattr(run_twice_module, "PARTS", 1)
+    check_all_choices(small())
+
+
+def test_no_choice_is_better_where_rows_may_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers as a whole or row by row, half of the rows kept or none."""
+    n = Network()
+    y = n.conv(n.input("image", 8, 8, 1), 16)
+    mean = n.op("mean", [y, n.constant("axes", np.array([1, 2], np.int32))], keep_dims=True)
+    gated = n.op("mul", [y, mean], activation="none")
+    graph = n.outputs(n.window("max_pool2d", gated, k=2, stride=2))
+
+    def rows(end: End) -> list[tuple[Cut, RowSchedule, Columns]]:
+        return [(Cut(1, end.width), RowSchedule(end, 1, 1), Columns(end, end.width))]
+
+    monkeypatch.setattr(run_twice_module, "PARTS", 2)
+    monkeypatch.setattr(fusion_module, "cuts", rows)
+    monkeypatch.setattr(search_tests, "cuts", rows)
+    kept = check_all_choices(graph)
+    assert kept, "rows are kept where that is best"
+
+
+def check_all_choices(graph: Graph) -> list[Layout]:
+    """The search against brute force; returns the plans found that keep rows."""
     stretches = [stretch_of(graph), *(prepare(*changed) for changed in changed_graphs(graph))]
     points = set()
     for stretch in stretches:
@@ -161,9 +195,11 @@ def test_no_choice_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
     chooser = Chooser(stretches[:1], lambda edges: variants(edges, KINDS, prepare))
     assert chooser.widen()
     assert len(chooser.stretches) == len(stretches)
+    kept: list[Layout] = []
     for limit in sorted({arena for arena, _ in points}):
         found = chooser.fewest_macs(["whole"], limit)
         assert found is not None
+        kept += [found] if any(name.endswith(".below") for name in found.stretch.repeats) else []
         assert found.placement.arena_bytes <= limit
         assert found.extra_macs <= min(extra for arena, extra in points if arena <= limit)
     for budget in sorted({extra for _, extra in points}):
@@ -171,6 +207,7 @@ def test_no_choice_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
         assert found is not None
         assert found.extra_macs <= budget
         assert found.placement.arena_bytes <= min(arena for arena, extra in points if extra <= budget)
+    return kept
 
 
 def test_many_branches() -> None:

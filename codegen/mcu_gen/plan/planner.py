@@ -108,7 +108,7 @@ def make_plan(
         layout = chooser.least_ram(allowed, round(max_mac_overhead * whole.base_macs / 100))
         return _checked(plan(layout) if layout is not None else whole)
     arena = (limit if limit is not None else whole.ram_bytes) - target.stack_bytes
-    found = _first_fitting(chooser, modes, arena, max_mac_overhead, whole.base_macs)
+    found = _first_fitting(chooser, modes, arena, max_mac_overhead, whole)
     if found is not None:
         layout, within, note = found
         if within is not None:
@@ -126,7 +126,7 @@ def make_plan(
 
 
 def _first_fitting(
-    chooser: Chooser, modes: Sequence[Sequence[str]], arena: int, max_mac_overhead: float | None, base_macs: int
+    chooser: Chooser, modes: Sequence[Sequence[str]], arena: int, max_mac_overhead: float | None, whole: Plan
 ) -> tuple[Layout, int | None, list[str]] | None:
     """The plan of the first input mode that keeps to both limits, and a note where a later mode costs less.
 
@@ -134,7 +134,7 @@ def _first_fitting(
     """
     if arena <= 0:
         return None
-    within = float("inf") if max_mac_overhead is None else round(max_mac_overhead * base_macs / 100)
+    within = float("inf") if max_mac_overhead is None else round(max_mac_overhead * whole.base_macs / 100)
     slow: list[Layout] = []
     for kinds in modes:
         layout = chooser.fewest_macs(kinds, arena)
@@ -147,7 +147,7 @@ def _first_fitting(
         other = chooser.fewest_macs(("rows",), arena) if rows else None
         note = []
         if other is not None and other.extra_macs < layout.extra_macs:
-            kept, pushed = (100 * found.extra_macs / base_macs for found in (layout, other))
+            kept, pushed = (100 * found.extra_macs / whole.base_macs for found in (layout, other))
             note = [f"the input is kept at {kept:+.1f} % MACs; --input rows takes {pushed:+.1f} %"]
         return layout, None, note
     return (min(slow, key=lambda found: found.extra_macs), int(within), []) if slow else None
