@@ -23,6 +23,8 @@ class FullyConnectedParts(Kernel):
     """One vector, which is a map whose pixels are its last axis."""
 
     ops = ("fully_connected",)
+    #: outputs that are summed at once
+    width = 1
     tiles_only = True
     dtype: DType
 
@@ -46,7 +48,8 @@ class FullyConnectedParts(Kernel):
 
     def work(self, node: Node, target: Target) -> dict[str, float]:
         outputs = node.y.elements
-        return {"call": 1, "block": -(-outputs // 4), "output": outputs, "mac": node.x.elements * outputs}
+        blocks = -(-outputs // self.width)
+        return {"call": 1, "block": blocks, "output": outputs, "step": node.x.elements * blocks}
 
     def call(self, node: Node, target: Target) -> Call:
         depth = node.input(1).shape[1]
@@ -71,6 +74,7 @@ class FullyConnectedPartsS8(FullyConnectedParts):
 
     name = "fully_connected_parts_s8"
     dtype = DType.INT8
+    width = CHANNELS
 
     def rejects(self, node: Node, target: Target) -> str | None:
         zero_point = "weights have a zero point" if weights_zero_point(node) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from mcu_gen.errors import DoesNotFitError, UnsupportedModelError, UsageError
 from mcu_gen.graph import Graph, Node
@@ -13,7 +12,7 @@ from mcu_gen.kernels.contract import select as cheapest
 from mcu_gen.plan.assemble import Layout, assemble
 from mcu_gen.plan.choose import INPUT_MODES, Chooser
 from mcu_gen.plan.constants import constant_bytes
-from mcu_gen.plan.expand import ExpandedChoice, expand
+from mcu_gen.plan.expand import expand
 from mcu_gen.plan.flatten import flatten
 from mcu_gen.plan.fusion import why_not_streamed
 from mcu_gen.plan.limits import check_flash, check_ram

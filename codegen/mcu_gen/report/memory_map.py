@@ -217,12 +217,12 @@ def _boxes(scale: _Scale, plan: Mapping[str, Any], layers: Sequence[str]) -> lis
 
 
 def _horizontal(scale: _Scale, line: Line) -> str:
-    """A line with its label: above it, or below it where there is no room above."""
+    """A line with its label: above it, or below it where there is no room above; on the left, where a phone begins."""
     y = scale.y(line.bytes)
     text_y = y - 5 if y > _TOP + 14 else y + 14
     return (
         f'<g class="{line.kind}"><line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text x="{_WIDTH - _RIGHT - 4}" y="{text_y:.1f}" text-anchor="end">{escape(line.label)}</text></g>'
+        f'<text x="{_LEFT + 4}" y="{text_y:.1f}">{escape(line.label)}</text></g>'
     )
 
 
