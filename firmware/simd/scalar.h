@@ -193,17 +193,14 @@ static inline int32_t mg_clz_u32(uint32_t x) {
 /* x rounded to nearest, halves away from zero, saturated to [low, high]; NaN gives low.  |low| and |high| are below
  * 2^23. */
 static inline int32_t mg_round_clamp_f32(float x, int32_t low, int32_t high) {
-    int32_t whole;
-    float rest;
     if (!(x > (float)low)) {
         return low;
     }
     if (x >= (float)high) {
         return high;
     }
-    whole = (int32_t)x;
-    rest = x - (float)whole; /* exact */
-    return whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0);
+    /* the number below 1/2: a half reaches the next integer when the sum is rounded, less than a half does not */
+    return (int32_t)(x + (x < 0.0f ? -0x1.fffffep-2f : 0x1.fffffep-2f));
 }
 
 static inline float mg_f32_from_bits(uint32_t bits) {

@@ -242,17 +242,19 @@ def run_program(
     options: Sequence[str] = (),
     *,
     learns: bool = False,
+    kind: str = "",
 ) -> str:
     """What the program ``main`` (C, with ``hal_putc``) writes on an emulated core.
 
-    ``sources`` are compiled with it; ``options`` are of the compiler; ``learns``: with the board's flash for weights.
+    ``sources`` are compiled with it; ``options`` are of the compiler; ``learns``: with the board's flash for weights;
+    ``kind`` is the toolchain.
     """
     for name, text in project_files(target, net="test", origin=["A test of verbs."], learns=learns).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (folder / "main.c").write_text(main)
-    return link_and_run(folder, [], target, sources, options).stdout
+    return link_and_run(folder, [], target, sources, options, kind=kind).stdout
 
 
 def run_on_core(folder: Path, builds: Sequence[Build], target: Target, *, kind: str = "") -> dict[str, str]:

@@ -247,6 +247,7 @@ class MulS8(QuantizedProduct):
     """int8."""
 
     name = "mul_s8"
+    definitions = ("rows",)
     dtype = DType.INT8
 
 

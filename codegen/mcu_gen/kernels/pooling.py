@@ -28,6 +28,10 @@ class _Pool(Kernel):
             "output": node.y.elements,
             "row": rows * channels,
             "tap": taps * channels,
+            "four": taps * (channels // 4),
+            "rest": taps * (channels % 4),
+            "vector": taps * -(-channels // 16),
+            "vector pixel": node.y.elements // channels * -(-channels // 16),
         }
 
     def tiling(self, node: Node, target: Target) -> Tiling | None:
@@ -48,6 +52,7 @@ class _Pool(Kernel):
 @kernel
 class AveragePool2DS8(_Pool):
     name = "average_pool2d_s8"
+    definitions = ("rows",)
     ops = ("average_pool2d",)
     dtype = DType.INT8
 
@@ -70,6 +75,7 @@ class AveragePool2DF32(_Pool):
 @kernel
 class MaxPool2DS8(_Pool):
     name = "max_pool2d_s8"
+    definitions = ("rows",)
     ops = ("max_pool2d",)
     dtype = DType.INT8
 

@@ -144,6 +144,7 @@ class QuantizeS8(FromReals):
     """float32 to int8."""
 
     name = "quantize_s8"
+    definitions = ("rows",)
     types = (DType.FLOAT32, DType.INT8)
 
 
@@ -177,6 +178,7 @@ class DequantizeS8(ToReals):
     """int8 to float32."""
 
     name = "dequantize_s8"
+    definitions = ("rows",)
     types = (DType.INT8, DType.FLOAT32)
 
 

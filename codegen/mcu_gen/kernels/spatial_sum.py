@@ -56,6 +56,8 @@ class SpatialSum(Kernel):
             "call": 1,
             "pixel": pixels,
             "element": pixels * channels,
+            "four": pixels * (channels // 4),
+            "rest": pixels * (channels % 4),
             "vector": pixels * -(-channels // 16),
             "output": channels,
         }
@@ -83,6 +85,7 @@ class MeanSpatialS8(_Mean):
     """int8."""
 
     name = "mean_spatial_s8"
+    definitions = ("rows",)
     dtype = DType.INT8
 
     def division(self, node: Node) -> dict[str, Value]:
@@ -125,6 +128,7 @@ class AveragePool2DGlobalS8(_AveragePool):
     """int8."""
 
     name = "average_pool2d_global_s8"
+    definitions = ("rows",)
     dtype = DType.INT8
 
     def division(self, node: Node) -> dict[str, Value]:
