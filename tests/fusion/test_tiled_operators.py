@@ -12,6 +12,7 @@ from mcu_gen.graph import DType, QuantParams
 from mcu_gen.kernels import select
 from mcu_gen.plan.liveness import program
 from mcu_gen.plan.stretch import Stretch
+from mcu_gen.targets import load_target
 from support.fused import HOST
 
 
@@ -71,3 +72,20 @@ def test_tiled(kind: str, dtype: DType) -> None:
     prog = program(graph, [select(node, HOST) for node in graph.nodes()], HOST)
     stretch = Stretch(graph, prog, HOST, range(len(prog.tasks)))
     assert [site.reason for site in stretch.sites] == [None] * len(stretch)
+
+
+@pytest.mark.parametrize("board", ["mps2_an386", "mps3_an547", "rv32_virt", "rv32_virt_rvv"])
+@pytest.mark.parametrize("dtype", [DType.INT8, DType.FLOAT32])
+def test_a_segment_can_end_in_what_reduces_a_map(dtype: DType, board: str) -> None:
+    """Even where another kernel, cheaper on whole maps, has windows that could be tiled."""
+    target = load_target(board)
+    n = Network(dtype)
+    x = n.conv(n.input("x", 9, 10, 3), 5, 3, 1)
+    pooled = n.window("average_pool2d", x, kh=9, kw=10, padding="valid")
+    graph = n.outputs(pooled, n.op("mean", [x, constant(n, 1, 2)], keep_dims=True))
+    prog = program(graph, [select(node, target) for node in graph.nodes()], target)
+    stretch = Stretch(graph, prog, target, range(len(prog.tasks)))
+    for site in stretch.sites[1:]:
+        tiling = site.tile.kernel.tiling(site.tile.node, target)
+        assert tiling is not None
+        assert tiling.kind == "reduce"

@@ -281,8 +281,10 @@ def select(node: Node, target: Target) -> Kernel:
 
 
 def select_tiled(node: Node, target: Target) -> Kernel | None:
-    """The cheapest kernel that computes ``node`` tile by tile, or None: some are there for that alone."""
+    """The cheapest kernel that computes ``node`` tile by tile, one that reduces a map tile by tile before all others;
+    None where there is none.  Some kernels are there for that alone."""
     able = (k for k in kernels() if node.type in k.ops and not k.expanded)
     serving = (k for k in able if target.features.issuperset(k.features))
-    tiled = [k for k in serving if k.rejects(node, target) is None and k.tiling(node, target) is not None]
-    return min(tiled, key=lambda k: (k.cost(node, target), k.name), default=None)
+    tiled = [(k, k.tiling(node, target)) for k in serving if k.rejects(node, target) is None]
+    keys = [(t.kind != "reduce", k.cost(node, target), k.name, k) for k, t in tiled if t is not None]
+    return min(keys, key=lambda key: key[:3], default=(None,))[-1]

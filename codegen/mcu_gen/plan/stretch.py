@@ -126,11 +126,18 @@ class Stretch:
         return Site(task, tile, None, tuple(reads), Fraction(operator(node.type).macs(node), pixels), run)
 
     def _tile(self, task: Task) -> Task:
-        """The task with the kernel that serves it on tiles, or as it is where there is none."""
-        if task.kernel.tiling(task.node, self.target) is not None:
+        """The task with the kernel that serves it on tiles, or as it is where there is none.
+
+        A kernel that reduces a map tile by tile goes before one that needs all of it: a segment can end in it.
+        """
+        own = task.kernel.tiling(task.node, self.target)
+        if own is not None and own.kind == "reduce":
             return task
         other = select_tiled(task.node, self.target)
-        return task if other is None else served_by(task, other, self.prog.aliases, self.target)
+        tiling = None if other is None else other.tiling(task.node, self.target)
+        if other is None or tiling is None or (own is not None and tiling.kind != "reduce"):
+            return task
+        return served_by(task, other, self.prog.aliases, self.target)
 
     def _refuses(self, task: Task) -> str | None:
         """Why an operator cannot be part of any segment."""
