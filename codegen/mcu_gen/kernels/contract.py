@@ -280,11 +280,13 @@ def select(node: Node, target: Target) -> Kernel:
     return best
 
 
-def select_tiled(node: Node, target: Target) -> Kernel | None:
-    """The cheapest kernel that computes ``node`` tile by tile, one that reduces a map tile by tile before all others;
-    None where there is none.  Some kernels are there for that alone."""
+def select_tiled(node: Node, target: Target, *, only_reduce: bool = False) -> Kernel | None:
+    """The cheapest kernel that computes ``node`` tile by tile, or None; some kernels are there for that alone.
+
+    One that reduces a map goes before all others; with ``only_reduce`` there are no others.
+    """
     able = (k for k in kernels() if node.type in k.ops and not k.expanded)
-    serving = (k for k in able if target.features.issuperset(k.features))
-    tiled = [(k, k.tiling(node, target)) for k in serving if k.rejects(node, target) is None]
-    keys = [(t.kind != "reduce", k.cost(node, target), k.name, k) for k, t in tiled if t is not None]
-    return min(keys, key=lambda key: key[:3], default=(None,))[-1]
+    serving = [k for k in able if target.features.issuperset(k.features) and k.rejects(node, target) is None]
+    tilings = {k: tiling for k in serving if (tiling := k.tiling(node, target)) is not None}
+    found = [k for k, tiling in tilings.items() if tiling.kind == "reduce"] or ([] if only_reduce else list(tilings))
+    return min(found, key=lambda k: (k.cost(node, target), k.name), default=None)

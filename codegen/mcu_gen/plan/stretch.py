@@ -133,11 +133,8 @@ class Stretch:
         own = task.kernel.tiling(task.node, self.target)
         if own is not None and own.kind == "reduce":
             return task
-        other = select_tiled(task.node, self.target)
-        tiling = None if other is None else other.tiling(task.node, self.target)
-        if other is None or tiling is None or (own is not None and tiling.kind != "reduce"):
-            return task
-        return served_by(task, other, self.prog.aliases, self.target)
+        other = select_tiled(task.node, self.target, only_reduce=own is not None)
+        return task if other is None else served_by(task, other, self.prog.aliases, self.target)
 
     def _refuses(self, task: Task) -> str | None:
         """Why an operator cannot be part of any segment."""
