@@ -119,7 +119,8 @@ def _panel(panel: Panel, top: int) -> list[str]:
         parts.append(f'<line class="grid" x1="0" x2="{_WIDTH}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>')
         parts.append(f'<text x="-8" y="{y(mark) + 4:.1f}" text-anchor="end">{mark} %</text>')
     for value in _round_steps(last):
-        parts.append(f'<text x="{x(value):.1f}" y="{top + _HEIGHT + 17}" text-anchor="middle">{value:,.6g}</text>')
+        at = min(x(value), _WIDTH - 6)
+        parts.append(f'<text x="{at:.1f}" y="{top + _HEIGHT + 17}" text-anchor="middle">{value:,.6g}</text>')
     parts.append(f'<text x="{_WIDTH / 2}" y="{top + _HEIGHT + 36}" text-anchor="middle">{escape(panel.axis)}</text>')
     for value, text in panel.marks:
         parts.append(f'<line class="mark" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{top}" y2="{top + _HEIGHT}"/>')
