@@ -23,17 +23,7 @@ from support.three_way import Build, Case, Prepared, prefer, prepare, run_genera
 
 HOST = Target("host", features=frozenset({"dsp"}))
 CORES = [t.name for t in list_targets() if "qemu" in t.emulators and "dsp" in t.features]
-NAMES = (
-    "add_s8_dsp",
-    "conv2d_pointwise_s8_dsp",
-    "conv2d_pointwise_w16_dsp",
-    "conv2d_s8_dsp",
-    "conv2d_w16_dsp",
-    "depthwise_conv2d_s8_dsp",
-    "depthwise_conv2d_w16_dsp",
-    "fully_connected_s8_dsp",
-    "fully_connected_w16_dsp",
-)
+NAMES = sorted(k.name for k in kernels() if "dsp" in k.features)
 
 
 def addition(
@@ -136,7 +126,8 @@ def _builds(ready: Sequence[Prepared], target: Target) -> list[Build]:
                 builds.append(Build(f"{p.case.name} [{k.name}]", f"n{len(builds)}", p, plan))
     served = {b.prepared.case.name for b in builds}
     assert served == {p.case.name for p in ready}, "cases that no kernel takes"
-    assert {s.kernel.name for b in builds for s in b.plan.steps} == set(NAMES)
+    missing = set(NAMES) - {s.kernel.name for b in builds for s in b.plan.steps}
+    assert not missing, f"no case reaches {sorted(missing)}"
     return builds
 
 

@@ -59,13 +59,31 @@ def whole_less_parts(
             b.op("SLICE", ["x", f"at{c}", "size"], [source])
         b.tensor(f"w{c}", part.shape, "float32", data=part).tensor(f"b{c}", (1,), "float32", data=bias[c : c + 1])
         b.tensor(f"y{c}", (*out, 1), "float32").op(builtin, [source, f"w{c}", f"b{c}"], [f"y{c}"], options=options)
-    b.tensor("parts", (*out, channels), "float32").tensor("d", (*out, channels), "float32")
-    b.op(
-        "CONCATENATION",
-        [f"y{c}" for c in range(channels)],
-        ["parts"],
-        options={"axis": 3, "fused_activation_function": "none"},
-    )
+    return _difference(b, channels, (*out, channels))
+
+
+def dense_whole_less_parts(*, rows: int, depth: int, channels: int, seed: int = 0) -> bytes:
+    """FULLY_CONNECTED minus the same channel by channel."""
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=(channels, depth)).astype(np.float32)
+    bias = rng.normal(size=channels).astype(np.float32)
+    b = ModelBuilder().tensor("x", (rows, depth), "float32").tensor("w", w.shape, "float32", data=w)
+    b.tensor("b", (channels,), "float32", data=bias).tensor("y", (rows, channels), "float32")
+    options = {"fused_activation_function": "none", "keep_num_dims": False}
+    b.op("FULLY_CONNECTED", ["x", "w", "b"], ["y"], options=options)
+    for c in range(channels):
+        b.tensor(f"w{c}", (1, depth), "float32", data=w[c : c + 1])
+        b.tensor(f"b{c}", (1,), "float32", data=bias[c : c + 1]).tensor(f"y{c}", (rows, 1), "float32")
+        b.op("FULLY_CONNECTED", ["x", f"w{c}", f"b{c}"], [f"y{c}"], options=options)
+    return _difference(b, channels, (rows, channels))
+
+
+def _difference(b: ModelBuilder, channels: int, shape: tuple[int, ...]) -> bytes:
+    """y minus y0, y1... side by side."""
+    b.tensor("parts", shape, "float32").tensor("d", shape, "float32")
+    parts = [f"y{c}" for c in range(channels)]
+    options = {"axis": len(shape) - 1, "fused_activation_function": "none"}
+    b.op("CONCATENATION", parts, ["parts"], options=options)
     b.op("SUB", ["y", "parts"], ["d"], options={"fused_activation_function": "none"})
     return b.inputs(["x"]).outputs(["d"]).build()
 
@@ -89,6 +107,15 @@ def ready() -> list[Prepared]:
     cases = [
         Case(f"{n} {options}", partial(whole_less_parts, seed=n, **options), oracle=False, tolerance=0.0)
         for n, options in enumerate(SHAPES)
+    ]
+    cases += [
+        Case(
+            f"dense to {n}",
+            partial(dense_whole_less_parts, rows=1 + n % 2, depth=3 + n, channels=n, seed=n),
+            oracle=False,
+            tolerance=0.0,
+        )
+        for n in range(2, 10)
     ]
     found, failures = prepare(cases)
     assert not failures, failures
