@@ -14,7 +14,12 @@ from mcu_gen.graph.executor import Executor
 from mcu_gen.plan import make_plan, pareto
 from mcu_gen.plan.flatten import flatten
 from mcu_gen.quantize.writer import write_tflite
+from mcu_gen.targets import Target
 from support.fused import HOST, Run, layer_wise, run_on_host
+
+#: The scalar definitions of what two multiplications per instruction do, and the kernels that end segments then.
+DSP = Target("host", features=frozenset({"dsp"}))
+TAILS = {DType.INT8: "fully_connected_parts_s8_dsp", DType.FLOAT32: "fully_connected_parts_f32"}
 
 
 def tailed(dtype: DType = DType.INT8, size: int = 19) -> Graph:
@@ -53,6 +58,8 @@ def test_the_map_is_never_whole(dtype: DType, tmp_path: Path) -> None:
     if dtype is DType.FLOAT32:
         assert segment.n_x == 1, "sums of floats depend on the order of their terms"
     fused = [p for p in pareto(graph, HOST) if p.segments][:3]
+    fused.append(make_plan(graph, DSP, max_mac_overhead=0))
+    assert fused[-1].steps[-1].kernel.name == TAILS[dtype]
     samples = [[random_inputs(graph, k)["image"]] for k in range(2)]
     runs = [Run(f"n{k}", p, samples) for k, p in enumerate([whole, least, *fused])]
     expected, *found = run_on_host(tmp_path, runs)

@@ -11,6 +11,7 @@ import numpy as np
 from mcu_gen.graph import DType, Node
 from mcu_gen.kernels.common import bias_field, bounds_fields, constant, folded_bias
 from mcu_gen.kernels.contract import Array, Call, In, Kernel, Out, Scratch, Tiling, Value, kernel
+from mcu_gen.kernels.dsp_fully_connected import row_stream
 from mcu_gen.kernels.fully_connected import exact_factor
 from mcu_gen.kernels.scalar_common import CHANNELS, interleaved
 from mcu_gen.kernels.spatial_sum import WHOLE
@@ -95,6 +96,21 @@ class FullyConnectedPartsS8(FullyConnectedParts):
             "low": low,
             "high": high,
         }
+
+
+@kernel
+class FullyConnectedPartsS8Dsp(FullyConnectedPartsS8):
+    """int8 with two multiplications per instruction, for pixels of a multiple of 4 numbers."""
+
+    name = "fully_connected_parts_s8_dsp"
+    features = ("dsp",)
+
+    def rejects(self, node: Node, target: Target) -> str | None:
+        why = super().rejects(node, target)
+        return why or ("pixels are no multiple of 4 numbers" if node.x.shape[-1] % 4 else None)
+
+    def product(self, node: Node) -> dict[str, Value]:
+        return super().product(node) | {"weights": Array(row_stream(constant(node.input(1))), "weights")}
 
 
 @kernel
