@@ -171,6 +171,18 @@ def test_auto_streams_where_keeping_takes_too_much_arithmetic() -> None:
         plan(blocks(), max_ram=limit, max_mac_overhead=0, input_mode="keep")
 
 
+def test_tiles_are_as_large_as_the_limit_allows() -> None:
+    """Every tile is a round of kernel calls, which take instructions though no arithmetic."""
+
+    def tiles(p: Plan) -> int:
+        return sum(s.n_y * s.n_x for s in p.segments)
+
+    whole, least = plan(blocks()), plan(blocks(), max_mac_overhead=0)
+    roomy = plan(blocks(), max_ram=whole.ram_bytes - 1, max_mac_overhead=0)
+    assert 1 < tiles(roomy) < tiles(least)
+    assert roomy.ram_bytes > least.ram_bytes
+
+
 def test_the_front() -> None:
     plans = pareto(blocks(), BOARD, select=tile_kernel)
     assert plans[0].segments == ()

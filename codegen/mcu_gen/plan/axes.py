@@ -102,6 +102,11 @@ class Columns:
         self.kept_most = dict.fromkeys(self.x, 0)
         self.kept_total = dict.fromkeys(self.x, 0)
 
+    def active(self, name: str) -> int:
+        """Tiles in which columns of a tensor are computed."""
+        lo, hi = self.x[name]
+        return int((hi > lo).sum())
+
     def needed(self, name: str, first: int = -1) -> Ranges:
         """Columns of a tensor that its readers inside need, tile by tile."""
         needs = [(columns, *self.x[reader]) for reader, _, columns in self.end.readers(name, first) if reader in self.x]
@@ -135,6 +140,11 @@ class RowTiles:
         self.kept_most = dict.fromkeys(self.y, 0)
         self.kept_total = dict.fromkeys(self.y, 0)
         self.kept_moved = dict.fromkeys(self.y, 0)
+
+    def active(self, name: str) -> int:
+        """Steps in which rows of a tensor are computed."""
+        lo, hi = self.y[name]
+        return int((hi > lo).sum())
 
     def fresh(self, name: str) -> Ranges:
         """Rows that each step computes."""
@@ -203,6 +213,11 @@ class Schedule:
         readers = [(needs, Rows(*self.at[reader])) for needs, reader in self._readers(name) if reader in self.at]
         found = in_memory(self.times[name], readers, self.begin, self.count)
         return found.lo, found.hi
+
+    def active(self, name: str) -> int:
+        """Steps in which something of a tensor is computed."""
+        lo, hi = self.fresh(name)
+        return int((hi > lo).sum())
 
     def fresh(self, name: str) -> Ranges:
         """What each step computes."""

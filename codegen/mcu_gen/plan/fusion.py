@@ -23,8 +23,11 @@ from mcu_gen.plan.stretch import Stretch
 #: Columns of tiles that are tried.
 SPLITS = (1, 2, 3, 4, 6, 8, 12, 16)
 
-#: Price of an edge or path: multiply-accumulates done twice, bytes copied and instructions lost to slower kernels,
-#: segments.
+#: Instructions that one more call of a kernel takes: parameters, loops that begin and end.
+CALL = 200
+
+#: Price of an edge or path: multiply-accumulates done twice, bytes copied and instructions lost to calls and to slower
+#: kernels, segments.
 Price = tuple[int, int, int]
 
 
@@ -122,7 +125,9 @@ class Edges:
                 family = Family(end, cut, rows, columns)
                 for option in family.options(stream=True, whole=True, ceiling=ceiling):
                     again = stretch.repeated_macs(option.first, last)
-                    price = (option.extra_macs + again, option.copied + stretch.slower(option.first, last), 1)
+                    calls = CALL * (option.calls - (last + 1 - option.first))
+                    lost = option.copied + calls + stretch.slower(option.first, last)
+                    price = (option.extra_macs + again, lost, 1)
                     edge = Edge(option.first, last, option.total, option.slack, price, family, option)
                     _keep_best(best.setdefault((option.first, option.streamed), []), edge)
             for (_, streamed), found in best.items():

@@ -48,6 +48,8 @@ class Option:
     macs: int
     extra_macs: int
     copied: int
+    #: kernel calls
+    calls: int
 
     @property
     def bytes(self) -> int:
@@ -82,12 +84,14 @@ class Family:
         self.stretch = end.stretch
         self.parts: dict[str, _Part] = {}
         self.macs: dict[str, int] = {}
+        self.calls: dict[str, int] = {}
         self.extra: dict[str, int] = {}
         for position in range(end.last, end.first - 1, -1):
             site = self.stretch.sites[position]
             name = site.out.name
             done = rows.computed[name] * columns.total[name]
             self.macs[name] = int(site.macs_per_pixel * done)
+            self.calls[name] = rows.active(name) * columns.active(name)
             self.extra[name] = self.macs[name] - int(site.macs_per_pixel * (site.map[0] * site.map[1]))
             if position == end.last:
                 continue
@@ -268,6 +272,7 @@ class Family:
             sum(self.macs[n] for n in names),
             sum(self.extra[n] for n in names),
             copied + sum(p.moved if p.name in resident else p.copied for p in parts),
+            sum(self.calls[n] for n in names),
         )
 
     def _stay(
