@@ -34,6 +34,9 @@ class TileKernel(Kernel):
             return Tiling("reduce", "pixels")
         return Tiling("run", "count") if node.type in ELEMENTWISE else Tiling("window")
 
+    def cost(self, node: Node, target: Target) -> int:
+        return node.y.elements
+
     def scratch(self, node: Node, target: Target) -> int:
         return self.need
 
