@@ -31,8 +31,8 @@ MODEL = HERE / "pictures_int8.tflite"
 #: All biases; the last block (two convolutions and the one around them) and the layer behind it whole.
 TRAIN = "bias+last:4"
 
-#: Learning rates of the passes.
-RATES = (0.001, 0.001, 0.0005, 0.0005)
+#: Learning rates of the passes; stored pictures are fewer, so there are more passes through them.
+RATES, RATES_STORED = (0.001,) * 2 + (0.0005,) * 2, (0.001,) * 3 + (0.0005,) * 3
 
 #: Percent of the lost accuracy that every seed must regain.
 REGAINED = 50.0
@@ -89,8 +89,8 @@ def stored_split(path: Path) -> Callable[[int], Split]:
     return split
 
 
-def live(learner: learning.Learner, name: str, splits: list[Split]) -> Story:
-    """One corruption, for every seed."""
+def live(learner: learning.Learner, name: str, splits: list[Split], rates: tuple[float, ...]) -> Story:
+    """One corruption, for every seed; ``rates`` are those of the passes."""
     before, curves, steps = [], [], np.zeros(0)
     for seed, ((x, y), (x_test, y_test)) in enumerate(splits):
         rng = np.random.default_rng(seed)
@@ -98,7 +98,7 @@ def live(learner: learning.Learner, name: str, splits: list[Split]) -> Story:
         learner.reset()
         before.append(100 * learner.accuracy(x_test, y_test))
         curve = [100 * learner.accuracy(bad_test, y_test)]
-        for rate in RATES:
+        for rate in rates:
             order = rng.permutation(len(y))
             learner.learn(bad[order], y[order], rate)
             curve.append(100 * learner.accuracy(bad_test, y_test))
@@ -139,11 +139,11 @@ def main() -> None:
     args = arguments()
     split = generated_split if args.data is None else stored_split(args.data)
     splits = [split(seed) for seed in range(args.seeds)]
-    model = args.model or MODEL
+    model, rates = (MODEL, RATES) if args.data is None else (args.model, RATES_STORED)
     with tempfile.TemporaryDirectory() as name, learning.Learner(Path(name) / "corrupted", model, TRAIN) as learner:
-        stories = [live(learner, corruption, splits) for corruption in args.corruption]
+        stories = [live(learner, corruption, splits, rates) for corruption in args.corruption]
         if not args.no_emulator:
-            print(learning.same_bits(learner, *splits[0][0], RATES[0]))
+            print(learning.same_bits(learner, *splits[0][0], rates[0]))
     figure.write(args.picture, "Corrupted pictures: biases and the last block learn", [panel(s) for s in stories])
     learning.check(
         [learning.Demand(f"{s.name}: regained", REGAINED, "% of the lost accuracy", s.regained) for s in stories]
