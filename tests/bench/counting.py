@@ -33,6 +33,7 @@ class Sample:
 
 
 _MAIN = """
+#include <stddef.h>
 #include "hal.h"
 {declarations}
 static uint32_t state = 1u;
@@ -62,6 +63,12 @@ static void fill(uint8_t *to, uint32_t bytes, int is_float) {{
         }}
     }}
 }}
+static inline void clear(uint8_t *to, uint32_t bytes, int is_float) {{
+    (void)is_float;
+    while (bytes-- > 0u) {{
+        *to++ = 0u;
+    }}
+}}
 static void done(void) {{
     put((uint32_t)(hal_ticks() - last), '\\n');
     last = hal_ticks();
@@ -69,6 +76,8 @@ static void done(void) {{
 {hooks}
 int main(void) {{
     hal_init();
+    (void)clear; /* no network may need it */
+    (void)fill;
 {runs}
     hal_exit(0);
     return 0;
@@ -77,12 +86,26 @@ int main(void) {{
 
 
 def _run(plan: Plan, net: str) -> str:
+    """Statements that run a network once; one that trains, a step of it, whose label is class 0 or any numbers."""
     graph = plan.graph
     fills = [
         f"    fill({net}_input({i}), {graph.tensors[n].bytes}u, {int(graph.tensors[n].dtype.is_float)});"
-        for i, n in enumerate(graph.inputs)
+        for i, n in enumerate(graph.inference_inputs)
     ]
-    return "\n".join([*fills, f"    {net}_reset();", "    last = hal_ticks();", f"    (void){net}_invoke();"])
+    call = f"    (void){net}_invoke();"
+    if graph.training is not None:
+        label = graph.tensors[graph.training.label]
+        fills.append(f"    {'fill' if label.dtype.is_float else 'clear'}({net}_label(), {label.bytes}u, 1);")
+        call = f"    (void){net}_train_step(NULL, NULL, NULL);"
+    return "\n".join([f"    {net}_reset();", *fills, "    last = hal_ticks();", call])
+
+
+def _declared(plan: Plan, net: str) -> str:
+    training = f" void *{net}_label(void); int {net}_train_step(const void *, const void *, float *);"
+    return (
+        f"void *{net}_input(unsigned); int {net}_invoke(void); void {net}_reset(void);"
+        + training * (plan.graph.training is not None)
+    )  # fmt: skip
 
 
 def counting(target: Target) -> Target:
@@ -120,7 +143,7 @@ def count_plans(plans: Sequence[Plan], target: Target, folder: Path) -> list[lis
     hook = "void {n}_hook(uint16_t layer, const void *output, uint32_t bytes)"
     ends = "{ (void)layer; (void)output; (void)bytes; done(); }"
     main = _MAIN.format(
-        declarations="\n".join(f"void *{n}_input(unsigned); int {n}_invoke(void); void {n}_reset(void);" for n in nets),
+        declarations="\n".join(_declared(p, n) for p, n in zip(plans, nets, strict=True)),
         hooks="\n".join(f"{hook.format(n=n)};\n{hook.format(n=n)} {ends}" for n in nets),
         runs="\n".join(_run(p, n) for p, n in zip(plans, nets, strict=True)),
     )

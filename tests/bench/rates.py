@@ -3,7 +3,8 @@
     python tests/bench/rates.py                     all instruction sets, all kernels; prints the errors that remain
     python tests/bench/rates.py --isa dsp --kernel conv2d_s8_dsp --write
 
-Every kernel runs layers of the tables of test cases and of the models at hand that it accepts.  The rates are the
+Every kernel runs layers of the tables of test cases and of the models at hand that it accepts; those of training
+run whole steps (steps.py).  The rates are the
 non-negative numbers with the least squares of the relative errors (Lawson & Hanson, Solving Least Squares Problems,
 1974); layers of models weigh more.  Models that are not part of the repository are looked for as bench.py does.
 """
@@ -15,6 +16,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script
 
 from bench.bench import SHARED, models
 from bench.counting import Sample, count_layers
+from bench.steps import count_steps
 from mcu_gen import api
 from mcu_gen.errors import McuGenError
 from mcu_gen.frontends import load_tflite
@@ -31,13 +34,17 @@ from mcu_gen.graph import DType, Node, Tensor
 from mcu_gen.kernels import Kernel, kernels
 from mcu_gen.kernels.rates import FILE, MEASURED, Rates
 from mcu_gen.targets import Target, load_target
+from ops.cases_mean import mean
 from ops.random_cases import random_cases
 from ops.test_three_way import TABLES, table
+from support.images import pool
 
 #: Layers of test cases, and of models, that a kernel is measured with.
 CASES, LAYERS = 40, 40
 #: Attributes of operators whose outputs depend on the place.
 WINDOWS = {"stride_h", "axis", "begin", "perm", "adj_x"}
+#: Maps that are reduced.
+MAPS = ((1, 5, 5, 7), (1, 8, 8, 32), (1, 12, 12, 24), (1, 16, 10, 48), (1, 4, 4, 130))
 #: Weight of the relative error of a model's layer.
 LAYER_WEIGHT = 3.0
 
@@ -55,9 +62,22 @@ def case_nodes() -> list[Node]:
                 found += list(load_tflite(case.build(), "case").nodes())
             except McuGenError:
                 continue
-    for case in random_cases(7, 120):
-        found += list(load_tflite(case.build(), "case").nodes())
+    models_of_maps = [m for shape in MAPS for dtype in ("int8", "float32") for m in reductions(shape, dtype)]
+    for model in [case.build() for case in random_cases(7, 120)] + models_of_maps:
+        found += list(load_tflite(model, "case").nodes())
     return [n for node in found if _usable(node) for n in (node, *resized(node))]
+
+
+def reductions(x: tuple[int, int, int, int], dtype: str) -> list[bytes]:
+    """Pools and means of maps of some size."""
+    found = [mean(x, (1, 2), dtype=dtype), mean(x, (2,), dtype=dtype)]
+    for builtin in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
+        found += [
+            pool(builtin, x=x, filter=x[1:3], stride=(1, 1), dtype=dtype),
+            pool(builtin, x=x, dtype=dtype),
+            pool(builtin, x=x, filter=(3, 3), padding="same", dtype=dtype),
+        ]
+    return found
 
 
 def resized(node: Node) -> list[Node]:
@@ -88,9 +108,9 @@ def model_nodes() -> list[Node]:
     return [n for n in found if _usable(n)]
 
 
-def measurable(target: Target) -> list[Kernel]:
-    """The kernels of model files that count their work and claim the target."""
-    own = [k for k in kernels() if set(k.features) <= set(target.features) and not k.of_training]
+def measurable(target: Target, *, of_training: bool = False) -> list[Kernel]:
+    """The kernels that count their work and claim the target: those of model files, or those of training steps."""
+    own = [k for k in kernels() if set(k.features) <= set(target.features) and k.is_of_training == of_training]
     return [k for k in own if type(k).cost is Kernel.cost and not k.alias]
 
 
@@ -147,6 +167,16 @@ def measure(target: Target, names: Sequence[str]) -> Iterator[tuple[Kernel, list
         yield kernel, own[: len(of_cases)], own[len(of_cases) :]
 
 
+def measure_training(target: Target, names: Sequence[str]) -> Iterator[tuple[Kernel, list[Sample], list[Sample]]]:
+    """Every kernel of training with its samples, all of them of whole steps."""
+    wanted = {k.name: k for k in measurable(target, of_training=True) if not names or k.name in names}
+    found: dict[str, list[Sample]] = {}
+    for sample in count_steps(target) if wanted else ():
+        found.setdefault(sample.kernel.name, []).append(sample)
+    for name in sorted(found.keys() & wanted.keys()):
+        yield wanted[name], [], found[name]
+
+
 def write(isa: str, found: Mapping[str, Rates], key: str = "rates") -> None:
     """Puts numbers per kernel into the file, a line each, under ``key``."""
     data = json.loads(FILE.read_text("utf-8")) if FILE.is_file() else {}
@@ -169,12 +199,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--isa", action="append", choices=list(MEASURED), help="an instruction set (default: all)")
     parser.add_argument("--kernel", action="append", default=[], help="a kernel (default: all)")
+    parser.add_argument("--training", action="store_true", help="kernels of training steps alone")
     parser.add_argument("--write", action="store_true", help="put the rates into rates.json")
     options = parser.parse_args()
     for isa in options.isa or list(MEASURED):
         target = load_target(MEASURED[isa])
         found: dict[str, Rates] = {}
-        for kernel, of_cases, of_models in measure(target, options.kernel):
+        measured = [] if options.training else measure(target, options.kernel)
+        for kernel, of_cases, of_models in chain(measured, measure_training(target, options.kernel)):
             weights = [1.0] * len(of_cases) + [LAYER_WEIGHT] * len(of_models)
             found[kernel.name] = fitted([*of_cases, *of_models], weights, target)
             parts = []

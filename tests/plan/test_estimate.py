@@ -8,13 +8,17 @@ import pytest
 
 from bench.counting import count_plans
 from bench.mix import CLASSES, Instruction, arm_events, build_plugin, events_of_plans, riscv_events
+from bench.rates import measurable
+from bench.steps import LARGE
 from mcu_gen import api
 from mcu_gen.frontends import load_tflite
 from mcu_gen.kernels.rates import MEASURED, measured
 from mcu_gen.plan.describe import plan_data
 from mcu_gen.plan.estimate import estimate_plan, estimate_steps
+from mcu_gen.plan.planner import make_plan
 from mcu_gen.targets import EVENTS, TIMED, Timing, list_targets, load_target, timing_of
 from support.small_models import float_network
+from train.test_cores import trainer
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits" / "digits_int8.tflite"
 
@@ -62,7 +66,8 @@ def test_fused_plans_count_what_tiles_compute_again() -> None:
 
 def test_every_kernel_of_the_timed_instruction_sets_has_events() -> None:
     for feature in TIMED:
-        assert set(measured()[feature]) == set(measured("events")[feature]), "python tests/bench/mix.py --write"
+        own = {k.name for k in measurable(load_target(MEASURED[feature]))}
+        assert own <= set(measured("events")[feature]), "python tests/bench/mix.py --write"
         for events in measured("events")[feature].values():
             assert set(events) <= set(EVENTS)
             assert all(0 < n < 12 for n in events.values())
@@ -93,6 +98,21 @@ def test_events_are_read_from_a_disassembly() -> None:
         Instruction(24, "ret", ()),
     ]
     assert list(riscv_events(riscv)) == [(0, "stall", 1), (12, "stall", 4)]
+
+
+@pytest.mark.qemu
+def test_training_steps_are_predicted(tmp_path: Path) -> None:
+    target = load_target("mps2_an386")
+    plans = [make_plan(trainer(n, ""), target, fuse=False) for n in LARGE]
+    for plan, counts in zip(plans, count_plans(plans, target, tmp_path), strict=True):
+        steps = estimate_steps(plan)
+        told = plan_data(plan)["estimate"]["training_step"]
+        assert told == sum(s.instructions or 0 for s in steps)
+        assert abs(told - sum(counts)) <= 0.1 * sum(counts)
+        for step, estimate, count in zip(plan.steps, steps, counts, strict=True):
+            assert estimate.instructions is not None
+            off = abs(estimate.instructions - count)
+            assert off <= 0.2 * count + 20, (step.node.name, step.kernel.name, estimate.instructions, count)
 
 
 @pytest.mark.slow

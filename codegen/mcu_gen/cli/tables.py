@@ -152,4 +152,6 @@ def estimate_text(estimate: dict[str, Any]) -> str:
     text = f"{estimate['instructions']:,} instructions per inference"
     if estimate["cycles"] is not None:
         text += f"; about {estimate['cycles'] / 1e6:.3g} M cycles (an estimate from published timings)"
+    if estimate["training_step"] is not None:
+        text += f"; {estimate['training_step']:,} per training step"
     return text

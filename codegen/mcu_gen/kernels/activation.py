@@ -196,6 +196,10 @@ class GeluF32(Pointwise):
     ops = ("gelu",)
     dtype = DType.FLOAT32
 
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        exact = 0 if node.bool_attr("approximate") else node.x.elements
+        return super().work(node, target) | {"exact element": exact}
+
     def function(self, node: Node) -> dict[str, Value]:
         return {"approximate": int(node.bool_attr("approximate"))}
 

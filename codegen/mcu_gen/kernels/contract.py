@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from mcu_gen.errors import UnsupportedModelError
-from mcu_gen.graph import DType, Node
+from mcu_gen.graph import DType, Node, operator
 from mcu_gen.kernels.rates import instructions, rates_of
 from mcu_gen.targets import Target
 
@@ -156,6 +156,11 @@ class Kernel:
 
     #: It serves the tiles of fused segments alone; whole layers are left to others.
     tiles_only: ClassVar[bool] = False
+
+    @property
+    def is_of_training(self) -> bool:
+        """Whether only graphs that train call it."""
+        return self.of_training or not any(operator(o).builtin for o in self.ops)
 
     def rejects(self, node: Node, target: Target) -> str | None:
         """Why the kernel cannot serve ``node``, or None when it can (features are checked by the caller)."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from mcu_gen.graph import Node
+from mcu_gen.kernels.common import loop_work
 from mcu_gen.kernels.contract import (
     ELEMENTS,
     Argument,
@@ -35,9 +36,10 @@ class StepSizeF32(Float32):
     name = "step_size_f32"
     ops = ("step_size",)
 
-    def cost(self, node: Node, target: Target) -> int:
-        del node, target
-        return 20
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        del target
+        del node
+        return {"call": 1}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -55,9 +57,9 @@ class ScaleGradientF32(Float32):
         del node, target
         return {(0, 0): 0}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 5 * node.y.elements
+        return loop_work(node.y.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -71,9 +73,9 @@ class Steering(Kernel):
         del node, target
         return None
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 30 + 5 * sum(t.elements for t in node.inputs if t is not None)
+        return {"call": 1, "element": sum(t.elements for t in node.inputs if t is not None)}
 
 
 @kernel
@@ -132,16 +134,15 @@ class Optimizer(Kernel):
     """Element by element; sum, weights, moments and the state of the random generator are kept in place."""
 
     moments: ClassVar[int] = 0
-    instructions: ClassVar[int] = 10
 
     def rejects(self, node: Node, target: Target) -> str | None:
         del target
         w = node.input(3)
         return None if w.dtype is ELEMENTS[self.elements["w"]] else f"weights are {w.dtype.value}"
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return self.instructions * node.x.elements
+        return loop_work(node.x.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -172,7 +173,6 @@ class OptimizerMomentum(Optimizer):
     name = "optimizer_momentum"
     ops = ("optimizer_momentum",)
     moments = 1
-    instructions = 13
 
     def settings(self, node: Node) -> dict[str, Value]:
         return {"momentum": CFloat(_f32(node.float_attr("momentum")))}
@@ -185,7 +185,6 @@ class OptimizerAdam(Optimizer):
     name = "optimizer_adam"
     ops = ("optimizer_adam",)
     moments = 2
-    instructions = 30
 
     def settings(self, node: Node) -> dict[str, Value]:
         del node

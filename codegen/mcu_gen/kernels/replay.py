@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcu_gen.graph import DType, Node
+from mcu_gen.kernels.common import loop_work
 from mcu_gen.kernels.contract import Call, In, Kernel, Out, kernel
 from mcu_gen.targets import Target
 
@@ -22,9 +23,10 @@ class ReplayDraw(Any):
     name = "replay_draw"
     ops = ("replay_draw",)
 
-    def cost(self, node: Node, target: Target) -> int:
-        del node, target
-        return 30
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        del target
+        del node
+        return {"call": 1}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -38,9 +40,10 @@ class ReplayAdmit(Any):
     name = "replay_admit"
     ops = ("replay_admit",)
 
-    def cost(self, node: Node, target: Target) -> int:
-        del node, target
-        return 40
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        del target
+        del node
+        return {"call": 1}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -54,9 +57,9 @@ class ReplayRead(Any):
     name = "replay_read"
     ops = ("replay_read",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 2 * node.y.bytes + 30
+        return {"call": 1, "byte": node.y.bytes}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -70,9 +73,9 @@ class ReplayWrite(Any):
     name = "replay_write"
     ops = ("replay_write",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 2 * node.x.bytes + 20
+        return {"call": 1, "byte": node.x.bytes}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -90,9 +93,9 @@ class ReplayEncodeF32(Kernel):
         del target
         return None if node.x.dtype is DType.FLOAT32 else f"input is {node.x.dtype.value}"
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 40 * node.x.elements
+        return loop_work(node.x.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -106,9 +109,9 @@ class ReplayDecodeF32(Any):
     name = "replay_decode_f32"
     ops = ("replay_decode",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 8 * node.x.elements
+        return loop_work(node.x.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         del target

@@ -30,9 +30,9 @@ class StandardizeF32(Float32):
         del node, target
         return {(0, 0): 0}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 12 * node.x.elements + 50 * node.x.shape[-1]
+        return {"call": 1, "element": node.x.elements, "channel": node.x.shape[-1]}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -46,9 +46,9 @@ class RunningStatisticsF32(Float32):
     name = "running_statistics_f32"
     ops = ("running_statistics",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 30 * node.x.elements + 20
+        return {"call": 1, "element": node.x.elements, "channel": node.x.shape[-1]}
 
     def call(self, node: Node, target: Target) -> Call:
         del target

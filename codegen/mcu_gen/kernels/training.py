@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcu_gen.graph import Node
-from mcu_gen.kernels.common import weights_field
+from mcu_gen.kernels.common import loop_work, weights_field
 from mcu_gen.kernels.contract import ELEMENTS, Argument, Call, CFloat, In, Kernel, Out, Value, kernel, variants
 from mcu_gen.ops.fixed_point import activation_bounds_f32
 from mcu_gen.targets import Target
@@ -54,9 +54,19 @@ class FullyConnectedGradInput(Weighted):
     name = "fully_connected_grad_input"
     ops = ("fully_connected_grad_input",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 3 * node.x.elements * node.input(1).shape[1] + 10 * node.y.elements
+        channels, depth = node.input(1).shape
+        rows = node.x.elements // channels
+        fours, rest = divmod(depth, 4)
+        return {
+            "call": 1,
+            "row": rows,
+            "four": rows * fours,
+            "step": rows * fours * channels,
+            "rest": rows * rest,
+            "rest step": rows * rest * channels,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -94,9 +104,21 @@ class FullyConnectedUpdate(Update):
     name = "fully_connected_update"
     ops = ("fully_connected_update",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 4 * node.x.elements * node.input(2).shape[1] + 6 * (node.x.elements + node.input(1).elements)
+        channels, depth = node.input(2).shape
+        rows = node.x.elements // channels
+        pairs, odd = divmod(channels, 2)
+        return {
+            "call": 1,
+            "peak": node.x.elements + node.input(1).elements,
+            "weight": channels * depth,
+            "pair": rows * pairs,
+            "step": rows * pairs * (depth // 4),
+            "rest": rows * pairs * (depth % 4),
+            "odd": rows * odd,
+            "odd step": rows * odd * depth,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -113,9 +135,9 @@ class BiasUpdate(Update):
     ops = ("bias_update",)
     weights = 1
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 10 * node.x.elements + 8 * node.input(1).elements
+        return {"call": 1, "element": node.x.elements, "channel": node.input(1).elements}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -134,9 +156,9 @@ class ClampGrad(Floating):
         del node, target
         return {(0, 0): 0, (1, 0): 0}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 10 * node.y.elements
+        return loop_work(node.y.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -155,9 +177,10 @@ class SoftmaxCrossEntropyF32(Float32):
         del node, target
         return {(0, 1): 0}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 35 * node.x.elements + 100
+        classes = node.x.shape[-1]
+        return {"call": 1, "row": node.x.elements // classes, "element": node.x.elements}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -177,9 +200,9 @@ class MeanSquaredErrorF32(Float32):
         del node, target
         return {(1, 1): 0}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 12 * node.x.elements + 30
+        return loop_work(node.x.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         del target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcu_gen.graph import Node
+from mcu_gen.kernels.common import loop_work
 from mcu_gen.kernels.contract import Call, CFloat, In, Out, Value, halves, kernel
 from mcu_gen.kernels.training import Float32
 from mcu_gen.targets import Target
@@ -13,7 +14,6 @@ class _ActivationGrad(Float32):
 
     ops = ("activation_grad",)
     function: str
-    instructions: int = 10
 
     def rejects(self, node: Node, target: Target) -> str | None:
         if node.str_attr("activation") != self.function:
@@ -24,18 +24,13 @@ class _ActivationGrad(Float32):
         del node, target
         return {(0, 0): 0, (1, 0): 0}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return self.per_element(node) * node.y.elements
+        return loop_work(node.y.elements)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
         return Call({"elements": node.y.elements, **self.options(node)}, (In(0), In(1), Out(0)))
-
-    def per_element(self, node: Node) -> int:
-        """Instructions for one element."""
-        del node
-        return self.instructions
 
     def options(self, node: Node) -> dict[str, Value]:
         """Fields that say more about the function."""
@@ -62,7 +57,6 @@ class LogisticGradF32(_ActivationGrad):
 
     name = "logistic_grad_f32"
     function = "logistic"
-    instructions = 7
 
 
 @kernel
@@ -72,7 +66,6 @@ class TanhGradF32(_ActivationGrad):
 
     name = "tanh_grad_f32"
     function = "tanh"
-    instructions = 8
 
 
 @kernel
@@ -82,7 +75,6 @@ class EluGradF32(_ActivationGrad):
 
     name = "elu_grad_f32"
     function = "elu"
-    instructions = 9
 
 
 @kernel
@@ -92,7 +84,6 @@ class HardSwishGradF32(_ActivationGrad):
 
     name = "hard_swish_grad_f32"
     function = "hard_swish"
-    instructions = 14
 
 
 @kernel
@@ -103,8 +94,9 @@ class GeluGradF32(_ActivationGrad):
     name = "gelu_grad_f32"
     function = "gelu"
 
-    def per_element(self, node: Node) -> int:
-        return 88 if node.bool_attr("approximate") else 150
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        exact = 0 if node.bool_attr("approximate") else node.y.elements
+        return super().work(node, target) | {"exact element": exact}
 
     def options(self, node: Node) -> dict[str, Value]:
         return {"approximate": int(node.bool_attr("approximate"))}

@@ -17,9 +17,9 @@ class MulUpdate(Update):
     name = "mul_update"
     ops = ("mul_update",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 22 * node.x.elements + 15 * node.input(2).elements
+        return {"call": 1, "element": node.x.elements, "channel": node.input(2).elements}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -42,9 +42,9 @@ class BatchNorm(Floating):
         del node, target
         return {(0, 0): 0}
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 17 * node.x.elements + 65 * node.x.shape[-1]
+        return {"call": 1, "element": node.x.elements, "channel": node.x.shape[-1]}
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -70,9 +70,9 @@ class BatchNormStatistics(Update):
     ops = ("batch_norm_statistics",)
     weights = 1
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 19 * node.x.elements + 80 * node.x.shape[-1]
+        return {"call": 1, "element": node.x.elements, "channel": node.x.shape[-1]}
 
     def call(self, node: Node, target: Target) -> Call:
         del target

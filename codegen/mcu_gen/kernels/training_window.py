@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mcu_gen.graph import Node, operator
 from mcu_gen.kernels.common import dilation_fields, weights_field, window_fields
 from mcu_gen.kernels.contract import Call, In, Out, Value, variants
 from mcu_gen.kernels.training import ALL, PLAIN, Floating, Update, Weighted
+from mcu_gen.ops import spatial
 from mcu_gen.ops.gradient import forward_window
 from mcu_gen.targets import Target
 
@@ -19,6 +22,19 @@ def _fields(node: Node, x: Sequence[int], w: Sequence[int]) -> dict[str, Value]:
     return {name: value for name, value in fields.items() if name not in ("in_pitch", "out_pitch")}
 
 
+def _pool_work(node: Node) -> dict[str, float]:
+    """Work of the gradient of a pool: its inputs, its outputs, and the places of all windows."""
+    places = node.x.elements // node.x.shape[3] * node.int_attr("filter_h") * node.int_attr("filter_w")
+    return {
+        "call": 1,
+        "pixel": node.y.elements // node.y.shape[3],
+        "element": node.y.elements,
+        "output": node.x.elements,
+        "place": places,
+        "tap": places * node.x.shape[3],
+    }
+
+
 @variants(*ALL)
 class Conv2DGradInput(Weighted):
     """Input pixel by input pixel, four channels at a time; any window, any groups."""
@@ -26,9 +42,23 @@ class Conv2DGradInput(Weighted):
     name = "conv2d_grad_input"
     ops = ("conv2d_grad_input",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 4 * operator(node.type).macs(node) + 5 * node.y.elements
+        channels, _, _, depth = node.input(1).shape
+        groups = node.y.shape[3] // depth
+        fours, rest = (groups * n for n in divmod(depth, 4))
+        pixels = node.y.elements // node.y.shape[3]
+        taps = operator(node.type).macs(node) // (channels * depth)  # that meet an output, of all input pixels
+        return {
+            "call": 1,
+            "pixel": pixels,
+            "four": pixels * fours,
+            "four tap": taps * fours,
+            "four step": taps * fours * (channels // groups),
+            "one": pixels * rest,
+            "one tap": taps * rest,
+            "one step": taps * rest * (channels // groups),
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -50,9 +80,29 @@ class Conv2DUpdate(Update):
     name = "conv2d_update"
     ops = ("conv2d_update",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 3 * operator(node.type).macs(node) + 6 * (node.x.elements + node.input(1).elements)
+        x, w = node.input(1).shape, node.input(2).shape
+        groups = x[3] // w[3]
+        pairs, odd = (groups * n for n in divmod(w[0] // groups, 2))
+        fours, rest = divmod(w[3], 4)
+        macs = operator(node.type).macs(node)
+        pixels = macs // (w[0] * w[3])  # of all taps inside the image
+        h, _ = spatial.geometry(forward_window(node, x, w))
+        position = h.origins()[:, None] + np.arange(h.taps) * h.dilation
+        rows = x[0] * w[2] * int(((position >= 0) & (position < h.size)).sum())
+        blocks, ones = pairs * fours, 2 * pairs * rest + odd * w[3]
+        return {
+            "call": 1,
+            "peak": node.x.elements + node.input(1).elements,
+            "weight": node.input(2).elements,
+            "block": w[1] * w[2] * blocks,
+            "block row": rows * blocks,
+            "block step": pixels * blocks,
+            "one": w[1] * w[2] * ones,
+            "one row": rows * ones,
+            "one step": pixels * ones,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -68,9 +118,17 @@ class DepthwiseConv2DGradInput(Weighted):
     name = "depthwise_conv2d_grad_input"
     ops = ("depthwise_conv2d_grad_input",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 10 * operator(node.type).macs(node) + 5 * node.y.elements
+        macs = operator(node.type).macs(node)
+        taps = macs // node.input(1).shape[3]
+        return {
+            "call": 1,
+            "pixel": node.y.elements // node.y.shape[3],
+            "element": node.y.elements,
+            "tap": taps,
+            "mac": macs,
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -86,9 +144,14 @@ class DepthwiseConv2DUpdate(Update):
     name = "depthwise_conv2d_update"
     ops = ("depthwise_conv2d_update",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 7 * operator(node.type).macs(node) + 6 * (node.x.elements + node.input(1).elements)
+        return {
+            "call": 1,
+            "peak": node.x.elements + node.input(1).elements,
+            "weight": node.input(2).elements,
+            "mac": operator(node.type).macs(node),
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -104,9 +167,9 @@ class AveragePool2DGrad(Floating):
     name = "average_pool2d_grad"
     ops = ("average_pool2d_grad",)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 20 * node.x.elements * node.int_attr("filter_h") * node.int_attr("filter_w") + 5 * node.y.elements
+        return _pool_work(node)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -126,9 +189,9 @@ class MaxPool2DGrad(Floating):
             return "windows overlap"
         return super().rejects(node, target)
 
-    def cost(self, node: Node, target: Target) -> int:
+    def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return 12 * node.x.elements * node.int_attr("filter_h") * node.int_attr("filter_w") + 5 * node.y.elements
+        return _pool_work(node)
 
     def call(self, node: Node, target: Target) -> Call:
         del target

@@ -18,8 +18,8 @@ class Estimate:
     """Predictions of the cost model, of a step or of a plan.
 
     Attributes:
-        instructions: None where a kernel was never measured (those of training steps), or computes real numbers on a
-            core without hardware for them.
+        instructions: None where a kernel computes real numbers on a core without hardware for them (what was measured
+            are cores that have it), or was never measured.
         cycles: an estimate, never a measurement; None where ``instructions`` is, and on cores without published
             timings.
     """
@@ -56,7 +56,7 @@ def _estimate(plan: Plan, step: Step) -> Estimate:
     names = (kernel.name, kernel.template)
     is_float = any(t is not None and t.dtype.is_float for t in (*node.inputs, *node.outputs))
     known = rates_of(names, target) is not None or type(kernel).cost is not Kernel.cost
-    if kernel.of_training or not known or (is_float and "fma" not in target.features):
+    if not known or (is_float and "fma" not in target.features):
         return Estimate(None, None)
     computed, pixels = _part_of_map(plan, step)
     instructions = kernel.cost(node, target) * computed / pixels
@@ -91,7 +91,12 @@ def estimate_plan(plan: Plan, steps: Sequence[Estimate]) -> Estimate:
 
 
 def estimate_data(plan: Plan, steps: Sequence[Estimate]) -> dict[str, Any]:
-    """The key ``estimate`` of plans and analyses: ``instructions``, ``cycles`` and the ``source`` of the timings."""
+    """The key ``estimate`` of plans and analyses: ``instructions`` and ``cycles`` of an inference, the ``source`` of
+    the timings, and ``training_step``, the instructions of a whole training step (None where nothing is trained)."""
     of_plan, timing = estimate_plan(plan, steps), timing_of(plan.target)
-    source = timing.source if timing is not None and of_plan.cycles is not None else None
-    return {"instructions": of_plan.instructions, "cycles": of_plan.cycles, "source": source}
+    return {
+        "instructions": of_plan.instructions,
+        "cycles": of_plan.cycles,
+        "source": timing.source if timing is not None and of_plan.cycles is not None else None,
+        "training_step": None if plan.graph.training is None else _sum(e.instructions for e in steps),
+    }
