@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from kernels.test_warnings import CLANG, MORE
 from mcu_gen.graph import Graph, Node, operators
 from mcu_gen.kernels import Kernel, select
+from mcu_gen.kernels.contract import select_tiled
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.targets import Target, list_targets, load_target
 from mcu_gen.train import make_training_graph, parse_spec
@@ -53,9 +53,13 @@ def behind_a_seam(target: Target) -> TrainingCase:
     return TrainingCase("seam", make_plan(graph, target, fuse=False), samples)
 
 
+def _reducing(node: Node, target: Target) -> Kernel:
+    return select_tiled(node, target, only_reduce=True) or select(node, target)
+
+
 def choice(network: Network) -> Callable[[Node, Target], Kernel]:
     """How the kernels of a network are chosen."""
-    return partial(select, piecewise=True) if network is GLOBAL else select
+    return _reducing if network is GLOBAL else select
 
 
 def case_of(network: Network, graph: Graph, target: Target, steps: int = 3) -> TrainingCase:
