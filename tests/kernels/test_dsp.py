@@ -81,6 +81,7 @@ def _tails() -> list[Case]:
         add("vector", fully_connected, 2, depth, 5, depth)
     for channels in range(1, 6):
         add("rows", fully_connected, 1, 7, channels, channels)
+        add("rows of words", fully_connected, 1, 4 * channels, channels, channels)
     return cases
 
 

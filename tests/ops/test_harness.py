@@ -17,10 +17,10 @@ from support.images import pool
 from support.three_way import Case, compare, run_three_ways
 
 _FAULTS = {
-    "wrong value": ("(int8_t)mg_clamp_s32(acc, p->low, p->high)", "(int8_t)(mg_clamp_s32(acc, p->low, p->high) ^ 1)"),
-    "writes past its output": ("*y++ =", "y[p->in_c * 16] = 0; *y++ ="),
-    "undefined behaviour": ("int32_t acc = 0;", "int32_t acc = INT32_MAX;"),
-    "compiler warning": ("int32_t acc = 0;", "int32_t acc = 0, unused = 1;"),
+    "wrong value": ("(&pool, window, y);", "(&pool, window, y); y[0] ^= 1;"),
+    "writes past its output": ("y += p->in_c;", "y[p->in_c * 16] = 0; y += p->in_c;"),
+    "undefined behaviour": ("pool.rows = fy1 - fy0;", "pool.rows = fy1 - fy0; y[0] = (int8_t)(1 << (32 + ox));"),
+    "compiler warning": ("mg_pool pool =", "int32_t unused = 1; mg_pool pool ="),
 }
 _SOUND = ("sound first", "sound last")
 

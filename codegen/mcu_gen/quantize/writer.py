@@ -265,6 +265,8 @@ def _version(node: Node) -> int:
         version = max(version, 2)
     if node.type == "fully_connected":
         version = max(version, 5 if attrs["keep_dims"] else 1, 1 if node.has_input(2) else 6)
+    if node.type == "broadcast_to":
+        version = 2  # the only one there is
     if node.type == "resize_nearest_neighbor" and (attrs["align_corners"] or attrs["half_pixel_centers"]):
         version = max(version, 3)
     if len(node.x.shape) > 4:
