@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from mcu_gen import api
 from mcu_gen.errors import McuGenError, UnsupportedModelError, UsageError
 from mcu_gen.graph import Executor, Graph
+from mcu_gen.graph.names import called
 from mcu_gen.train import make_training_graph, parse_spec
 from mcu_gen.train.prepare import prepared, transposed_convolutions
 from support.training import distance
 from train.network import Network, build, conv, dense, op, transposed
 from train.networks import NETWORKS, transformer
+
+ROOT = Path(__file__).parents[2]
 
 #: Scales its input, then has an affine layer behind each of two layers with weights, and a PReLU.
 AFFINE = Network(
@@ -147,3 +153,29 @@ def test_broadcasts_of_the_network_itself_may_go_too() -> None:
     x = {"x": np.ones((1, 4), np.float32)}
     want = next(iter(Executor(build(Network("wide", (1, 4), layers, "mse"))).run(x).values()))
     assert distance(next(iter(Executor(graph).run(x).values())), want) < 1e-6
+
+
+JOINED = ("net/a/Relu;net/a/bn;net/a/Conv", "net/b/Relu", "net/c/MatMul;net/c/Add", "other/b/Relu")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (JOINED[0], [JOINED[0]]), ("net/a/Relu", [JOINED[0]]), ("a/Relu", [JOINED[0]]), ("…et/c/MatMul", [JOINED[2]]),
+        ("b/Relu", [JOINED[1], JOINED[3]]), ("net/b/Relu", [JOINED[1]]), ("elu", []), ("net/a/Conv", []), ("", []),
+        ("c/MatMul", [JOINED[2]]), ("…", list(JOINED)),
+    ],
+)  # fmt: skip
+def test_layers_are_called_as_screens_show_them(name: str, found: list[str]) -> None:
+    assert called(name, JOINED) == found
+
+
+def test_a_layer_of_a_converter_is_trained_by_its_short_name() -> None:
+    graph = api.load(ROOT / "examples" / "digits" / "digits_float.tflite")
+    whole = make_training_graph(graph, parse_spec("last:2")).training
+    short = make_training_graph(graph, parse_spec("layers=re_lu_7_1/Relu+dense_1_1/MatMul")).training
+    assert whole is not None
+    assert short is not None
+    assert short.trained == whole.trained
+    with pytest.raises(UsageError, match="may be any of"):
+        make_training_graph(graph, parse_spec("layers=Relu"))

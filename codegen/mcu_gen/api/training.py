@@ -15,6 +15,7 @@ from mcu_gen.api.projects import ProjectFile, open_project
 from mcu_gen.api.samples import Data, TensorSpec, as_batch, split_samples, unbatch
 from mcu_gen.errors import DeviceError, UsageError
 from mcu_gen.graph import DType
+from mcu_gen.graph.names import called, plain
 from mcu_gen.run.device import Device
 
 #: Points of a learning curve that is kept in the project.
@@ -235,17 +236,22 @@ def _recorded(run: TrainingRun, on: str, rate: float, samples: int) -> dict[str,
 
 def _frozen(project: ProjectFile, names: Sequence[str]) -> list[int]:
     """Numbers of the trained tensors that ``names`` means, by their own name or that of their layer."""
-    own: dict[str, set[str]] = {s.name: {s.name} for s in project.weights}
+    tensors = {s.name: {s.name} for s in project.weights}
+    layers: dict[str, set[str]] = {}
     for layer in project.data["layers"]:
-        if layer.get("variable") in own:
-            own.setdefault(str(layer["of"]), set()).add(str(layer["variable"]))
-    unknown = [n for n in names if n not in own]
-    if unknown:
-        raise UsageError(
-            f"nothing that is trained is called {unknown[0]!r}", where="--freeze",
-            hints=[f"layers and tensors that are trained: {', '.join(own)}"],
-        )  # fmt: skip
-    wanted = {tensor for name in names for tensor in own[name]}
+        if layer.get("variable") in tensors:
+            layers.setdefault(str(layer["of"]), set()).add(str(layer["variable"]))
+    wanted: set[str] = set()
+    for name in names:
+        of_layer = called(name, layers)  # a layer before a tensor: converters often name its weights as it
+        found = [layers[n] for n in of_layer] or [tensors[n] for n in called(name, tensors)]
+        if len(found) != 1:
+            why = f"nothing that is trained is called {name!r}"
+            raise UsageError(
+                f"{name!r} may be {len(found)} layers or tensors" if found else why, where="--freeze",
+                hints=[f"layers that are trained: {plain(layers)}", f"tensors: {plain(tensors)}"],
+            )  # fmt: skip
+        wanted |= found[0]
     return [i for i, s in enumerate(project.weights) if s.name in wanted]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mcu_gen.errors import UsageError
 from mcu_gen.graph import Graph, Op
+from mcu_gen.graph.names import called, plain
 from mcu_gen.train.gradients import Parameter, parameters
 from mcu_gen.train.spec import TrainSpec
 
@@ -40,13 +41,8 @@ def trained_constants(graph: Graph, spec: TrainSpec) -> list[str]:
 def _chosen(graph: Graph, spec: TrainSpec, own: Mapping[str, Sequence[Parameter]]) -> list[Op]:
     ops = [op for op in graph.ops if op.name in own]
     if spec.what == "layers":
-        unknown = [n for n in spec.layers if n not in own]
-        if unknown:
-            raise UsageError(
-                f"there is no layer with weights called {unknown[0]!r}", where="--train",
-                hints=[f"layers with weights: {', '.join(own)}"],
-            )  # fmt: skip
-        return [op for op in ops if op.name in spec.layers]
+        named = {name for wanted in spec.layers for name in _layer_called(wanted, own)}
+        return [op for op in ops if op.name in named]
     scaling = scales_input(graph)
     ops = [op for op in ops if op.name not in scaling]
     if spec.what != "last":
@@ -55,6 +51,16 @@ def _chosen(graph: Graph, spec: TrainSpec, own: Mapping[str, Sequence[Parameter]
     if spec.count > len(layers):
         raise UsageError(f"last:{spec.count} of {len(layers)} layers with weights", where="--train")
     return ops[ops.index(layers[-spec.count]) :]
+
+
+def _layer_called(wanted: str, own: Mapping[str, Sequence[Parameter]]) -> list[str]:
+    found = called(wanted, own)
+    if len(found) == 1:
+        return found
+    why = f"there is no layer with weights called {wanted!r}"
+    if found:
+        why = f"{wanted!r} may be any of {len(found)} layers: {', '.join(found)}"
+    raise UsageError(why, where="--train", hints=[f"layers with weights: {plain(own)}"])
 
 
 def scales_input(graph: Graph) -> set[str]:
