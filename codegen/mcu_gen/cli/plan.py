@@ -77,7 +77,7 @@ def print_plan(out: Output, data: dict[str, Any], target: Target) -> None:
         ("arena", f"[bold]{data['arena_bytes']:,} B[/bold] ({proof})"),
         ("peak", f"{data['peak']['bytes']:,} B at {layer_name(data['peak']['layer'])}"),
         ("RAM", used_of(data["ram_bytes"], limit) + f": arena and {data['stack_bytes']:,} B of stack"),
-        ("flash", used_of(data["flash_bytes"], target.flash_bytes) + " for weights and tables"),
+        ("flash", used_of(data["flash_bytes"], target.program_flash(learns).size) + " for weights and tables"),
         ("MACs", f"{data['macs']:,}"),
     ]
     if text := estimate_text(data["estimate"]):

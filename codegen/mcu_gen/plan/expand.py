@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcu_gen.errors import DoesNotFitError
 from mcu_gen.graph import Graph, Node
 from mcu_gen.kernels.contract import Kernel, kernels
 from mcu_gen.kernels.contract import select as cheapest
@@ -101,25 +100,23 @@ def most_saved(offers: Sequence[Option], room: int) -> list[Option]:
     return found[::-1]
 
 
+def smallest_bytes(graph: Graph, target: Target) -> int:
+    """Bytes of weights and tables, layer by layer, where no weights are expanded."""
+    return _total(graph, target, ())
+
+
+def _total(graph: Graph, target: Target, chosen: Iterable[Option]) -> int:
+    choice = ExpandedChoice(frozenset(o.weights for o in chosen))
+    return constant_bytes(graph, [(n, choice(n, target)) for n in graph.nodes()], target)
+
+
 def expand(graph: Graph, target: Target, limit: int) -> ExpandedChoice:
     """The choice of kernels that saves the most instructions with at most ``limit`` bytes of weights and tables.
 
-    Raises:
-        DoesNotFitError: with no expanded weights at all they are larger.
+    They are counted layer by layer.  Where even weights of 8 bits take more, none are expanded.
     """
-
-    def total(chosen: Iterable[Option]) -> int:
-        choice = ExpandedChoice(frozenset(o.weights for o in chosen))
-        return constant_bytes(graph, [(n, choice(n, target)) for n in graph.nodes()], target)
-
-    least = total(())
-    if least > limit:
-        raise DoesNotFitError(
-            f"weights and tables need {least:,} B of flash, but the limit --max-flash has {limit:,} B "
-            f"({least - limit:,} B too many)",
-            hints=[f"--max-flash {least} is the smallest limit: every weight in 8 bits", "code comes on top of it"],
-        )
-    chosen = most_saved(options(graph, target), limit - least)
-    while total(chosen) > limit:  # equal arrays of two layers count once only as long as both have them
+    chosen = most_saved(options(graph, target), limit - smallest_bytes(graph, target))
+    # equal arrays of two layers count once only as long as both have them
+    while chosen and _total(graph, target, chosen) > limit:
         chosen.remove(min(chosen, key=lambda o: o.saved / max(o.bytes, 1)))
     return ExpandedChoice(frozenset(o.weights for o in chosen))

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mcu_gen.errors import DoesNotFitError
+from mcu_gen.graph import Graph
 from mcu_gen.plan.types import Buffer, Plan
+from mcu_gen.targets import Region, Target
+
+#: Flash that weights in 16 bits leave to code: a network's functions took at most 40 KB so far, then the runtime.
+CODE_RESERVE_BYTES = 48 * 1024
 
 #: Tensors that an error names.
 _SHOWN = 6
@@ -63,16 +68,53 @@ def check_ram(plan: Plan, alternatives: Sequence[str] = ()) -> None:
     )
 
 
+def flash_region(graph: Graph, target: Target) -> Region | None:
+    """Where the program of ``graph`` goes; None for a target without flash (made by hand in a test)."""
+    if target.region_or_none("flash") is None:
+        return None
+    return target.program_flash(learns=graph.training is not None)
+
+
+def flash_room(graph: Graph, target: Target, max_flash: int | None, least: int) -> int:
+    """Bytes that expanded weights and tables may take: ``max_flash`` and the board, whose code needs room as well.
+
+    Never fewer than ``least``, the bytes without expanded weights: what more code fits is known after linking.
+    """
+    region = flash_region(graph, target)
+    limits = [] if max_flash is None else [max_flash]
+    limits += [] if region is None else [region.size - CODE_RESERVE_BYTES]
+    return max(least, min(limits, default=least))
+
+
+def check_constants(graph: Graph, target: Target, needed: int, max_flash: int | None, smallest: str) -> None:
+    """Raises DoesNotFitError where ``needed`` bytes of weights and tables exceed the board or ``max_flash``.
+
+    ``smallest`` says how the weights are then kept, for the hint that names the limit that would do.
+    """
+    need = f"weights and tables need {needed:,} B of flash, but"
+    region = flash_region(graph, target)
+    if region is not None and needed > region.size:
+        raise DoesNotFitError(
+            f"{need} flash region {region.name} of {target.name} has {region.size:,} B "
+            f"({needed - region.size:,} B too many)",
+            hints=[
+                f"take a board with more than {needed:,} B of flash (`mcu-gen boards` lists them)",
+                "a float32 model becomes a quarter of its size with `mcu-gen quantize`",
+            ],
+        )
+    if max_flash is not None and needed > max_flash:
+        raise DoesNotFitError(
+            f"{need} the limit --max-flash has {max_flash:,} B ({needed - max_flash:,} B too many)",
+            hints=[f"--max-flash {needed} is the smallest limit, {smallest}", "code comes on top of it"],
+        )
+
+
 def check_flash(plan: Plan) -> None:
-    """Raises DoesNotFitError where the constants of a plan exceed the flash of its board."""
-    region = next((r for r in plan.target.regions if r.use == "flash"), None)
-    if region is None or plan.constant_bytes <= region.size:
-        return
-    raise DoesNotFitError(
-        f"weights and tables need {plan.constant_bytes:,} B of flash, but flash region {region.name} of "
-        f"{plan.target.name} has {region.size:,} B ({plan.constant_bytes - region.size:,} B too many)",
-        hints=[
-            f"take a board with more than {plan.constant_bytes:,} B of flash (`mcu-gen boards` lists them)",
-            "a float32 model becomes a quarter of its size with `mcu-gen quantize`",
-        ],
+    """Raises DoesNotFitError where the constants of a plan exceed the flash of its board or ``max_flash``."""
+    check_constants(
+        plan.graph,
+        plan.target,
+        plan.constant_bytes,
+        plan.max_flash,
+        "every weight in 8 bits and fused to fit RAM",
     )

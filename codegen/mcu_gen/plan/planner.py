@@ -12,10 +12,10 @@ from mcu_gen.kernels.contract import select as cheapest
 from mcu_gen.plan.assemble import Layout, assemble
 from mcu_gen.plan.choose import INPUT_MODES, Chooser
 from mcu_gen.plan.constants import constant_bytes
-from mcu_gen.plan.expand import expand
+from mcu_gen.plan.expand import expand, smallest_bytes
 from mcu_gen.plan.flatten import flatten
 from mcu_gen.plan.fusion import why_not_streamed
-from mcu_gen.plan.limits import check_flash, check_ram
+from mcu_gen.plan.limits import check_constants, check_flash, check_ram, flash_room
 from mcu_gen.plan.liveness import Program, lifetimes, program
 from mcu_gen.plan.order import best_order
 from mcu_gen.plan.packing import Packing
@@ -25,6 +25,9 @@ from mcu_gen.plan.types import Plan
 from mcu_gen.targets import Target
 
 Select = Callable[[Node, Target], Kernel]
+
+#: Searches for a plan within ``max_flash``, the last one with all weights in 8 bits.
+_FLASH_TRIES = 4
 
 
 def _pack(prog: Program, graph: Graph, target: Target) -> tuple[Sequence[int], Layout]:
@@ -70,17 +73,51 @@ def make_plan(
         input_mode: ``keep`` holds the whole input in RAM (or its quantized form, where the model quantizes it), with
             ``rows`` the caller pushes it row by row, ``auto`` keeps it where that fits.
         max_flash: limit for weights and tables, bytes.  Layers keep their weights as int16 where a kernel is faster
-            with them, those first that save the most instructions; without a limit all weights keep their 8 bits.
+            with them, those first that save the most instructions, as long as the board has
+            ``CODE_RESERVE_BYTES`` left for code; without a limit all weights keep their 8 bits.
         select: chooses the kernel of a node (not together with ``max_flash``).
 
     Raises:
+        UsageError: ``select`` together with ``max_flash``, or rows as the input without fusing.
         UnsupportedModelError: an operator has no kernel on the target, or the input cannot be streamed.
         DoesNotFitError: RAM or constants exceed the board, ``max_ram`` or ``max_flash``; names the smallest that does.
     """
     graph = flatten(graph)
-    if max_flash is not None:
-        regions = [r.size for r in target.regions if r.use == "flash"][:1]
-        select = expand(graph, target, min([max_flash, *regions]))
+
+    def search(choice: Select) -> Plan:
+        made = _search(graph, target, max_ram, max_mac_overhead, fuse, input_mode, choice)
+        return dataclasses.replace(made, max_flash=max_flash)
+
+    if max_flash is None:
+        made = search(select)
+        check_flash(made)
+        return made
+    if select is not cheapest:
+        raise UsageError("the kernels are chosen by the limit of flash or by a function, not both", where="max_flash")
+    least = smallest_bytes(graph, target)
+    check_constants(graph, target, least, max_flash, "every weight in 8 bits")
+    return _within_flash(search, graph, target, max_flash, least)
+
+
+def _within_flash(search: Callable[[Select], Plan], graph: Graph, target: Target, max_flash: int, least: int) -> Plan:
+    """The plan of the most expanded weights that keeps to the limit with what fused segments change in the tables."""
+    room = limit = flash_room(graph, target, max_flash, least)
+    made = search(expand(graph, target, limit))
+    for left in reversed(range(_FLASH_TRIES - 1)):
+        excess = made.constant_bytes - room
+        if excess <= 0 or limit == least:
+            break
+        limit = max(least, limit - excess) if left else least
+        made = search(expand(graph, target, limit))
+    check_flash(made)
+    return made
+
+
+def _search(
+    graph: Graph, target: Target, max_ram: int | None, max_mac_overhead: float | None, fuse: bool, input_mode: str,
+    select: Select,
+) -> Plan:  # fmt: skip
+    """:func:`make_plan` for a choice of kernels; flash is not checked."""
     modes = INPUT_MODES[input_mode] if fuse else INPUT_MODES["keep"]
     prog = program(graph, [select(node, target) for node in graph.nodes()], target)
     order, layers = _pack(prog, graph, target)
@@ -89,8 +126,7 @@ def make_plan(
     limit = _limit(target, max_ram)
 
     def plan(layout: Layout) -> Plan:
-        made = _plan(layout.stretch.graph, target, layout.stretch.prog, layout, max_ram)
-        return dataclasses.replace(made, max_flash=max_flash)
+        return _plan(layout.stretch.graph, target, layout.stretch.prog, layout, max_ram)
 
     whole = plan(layers)
     if not fuse or (input_mode != "rows" and max_mac_overhead is None and _fits(whole, limit)):
@@ -112,7 +148,8 @@ def make_plan(
         layout, within, note = found
         if within is not None:
             raise _too_slow(plan(layout), max_mac_overhead, chooser.least_ram(allowed, within), target)
-        return _checked(dataclasses.replace(plan(layout), notes=(*plan(layout).notes, *note)))
+        made = plan(layout)
+        return _checked(dataclasses.replace(made, notes=(*made.notes, *note)))
     chooser.widen()
     smallest = chooser.least_ram(allowed)
     streamed = chooser.least_ram(("rows",)) if input_mode == "keep" else None
@@ -255,9 +292,8 @@ def _fits(plan: Plan, limit: int | None) -> bool:
 
 
 def _checked(plan: Plan) -> Plan:
-    """``plan``, if it fits."""
+    """``plan``, if it fits RAM."""
     check_ram(plan)
-    check_flash(plan)
     return plan
 
 

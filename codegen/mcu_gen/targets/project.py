@@ -17,7 +17,7 @@ import numpy as np
 
 from mcu_gen.errors import UsageError
 from mcu_gen.resources import resource_dir
-from mcu_gen.targets.target import FLASH_DRIVERS, Region, Target
+from mcu_gen.targets.target import FLASH_DRIVERS, Target
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
@@ -70,7 +70,7 @@ def project_files(
         "title": target.title,
         "net": net,
         "origin": list(origin),
-        "flash": _program_flash(target, learns),
+        "flash": target.program_flash(learns),
         "store": target.region_or_none("store") if learns else None,
         "ram": target.region("ram"),
         "ram_length": length,
@@ -132,14 +132,6 @@ def _private_headers(source: Path, files: dict[str, str]) -> None:
         if header.is_file() and f"{RUNTIME}/hal/{name}" not in files:
             files[f"{RUNTIME}/hal/{name}"] = header.read_text("utf-8")
             _private_headers(header, files)
-
-
-def _program_flash(target: Target, learns: bool) -> Region:
-    """The flash without what a firmware that learns keeps for its weights."""
-    flash, store = target.region("flash"), target.region_or_none("store")
-    if not learns or store is None or not flash.base < store.base < flash.base + flash.size:
-        return flash
-    return Region(flash.name, flash.base, store.base - flash.base, flash.use)
 
 
 def _ram_layout(target: Target, stack_bytes: int | None, max_ram: int | None) -> tuple[int, int]:

@@ -72,6 +72,13 @@ class Target:
     def flash_bytes(self) -> int:
         return self.region("flash").size
 
+    def program_flash(self, learns: bool = False) -> Region:
+        """The preferred flash region, for a firmware that learns without what it keeps for its weights at the end."""
+        flash, store = self.region("flash"), self.region_or_none("store")
+        if not learns or store is None or not flash.base < store.base < flash.base + flash.size:
+            return flash
+        return Region(flash.name, flash.base, store.base - flash.base, flash.use)
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """Section ``mcu_gen`` of the manifest; empty for a target that has none (made by hand in a test)."""
