@@ -206,8 +206,18 @@ def test_nothing_to_resume_from(made: Path, data: Data) -> None:
 
 def test_a_flash_that_cannot_be_opened(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MCU_GEN_HOST_FLASH", str(tmp_path / "no" / "such" / "folder"))
+    with open_host(build_host(made)) as device, pytest.raises(DeviceError, match="no flash for them") as caught:
+        device.save_weights()
+    assert any("MCU_GEN_HOST_FLASH" in hint for hint in caught.value.hints)
+
+
+def test_a_file_that_is_no_flash_stays_as_it_is(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.txt"
+    mine.write_text("not a flash")
+    monkeypatch.setenv("MCU_GEN_HOST_FLASH", str(mine))
     with open_host(build_host(made)) as device, pytest.raises(DeviceError, match="no flash for them"):
         device.save_weights()
+    assert mine.read_text() == "not a flash"
 
 
 @pytest.mark.parametrize(

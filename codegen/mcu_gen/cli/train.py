@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -153,7 +154,8 @@ def train(
         if run.skipped:
             rows.append(("left out", f"{run.skipped:,} updates that were not finite"))
         if run.saved_bytes is not None:
-            lost = f"; {escape(on)} forgets them when it ends" if on in ("host", "qemu", "renode") else ""
+            kept = os.environ.get("MCU_GEN_HOST_FLASH", "") if on == "host" else ""
+            lost = f"; {escape(on)} forgets them when it ends" if on in ("host", "qemu", "renode") and not kept else ""
             rows.append(("saved", f"{run.saved_bytes:,} bytes in the device's flash{lost}"))
         if weights is not None:
             rows.append(("weights", f"[bold]{escape(str(weights))}[/bold]"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -465,7 +466,10 @@ class Device:
                 StoreStatus.VERIFY: "the flash did not keep what was written",
             }
             text = f"status {status}" if known is None else reasons.get(known, f"status {status}")
-            raise DeviceError(f"the weights were not {what}: {text}", where=self.name)
+            hints = []
+            if known is StoreStatus.ABSENT and os.environ.get("MCU_GEN_HOST_FLASH"):
+                hints = ["MCU_GEN_HOST_FLASH must name a new file, or one that an earlier run has made there"]
+            raise DeviceError(f"the weights were not {what}: {text}", where=self.name, hints=hints)
 
     def _check_status(self, answer: Mapping[str, Any]) -> None:
         if answer["status"] != 0:

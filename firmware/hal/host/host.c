@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,9 +117,16 @@ static int flash_erase(const mcu_flash *flash, uint32_t address) {
     return 0;
 }
 
+/* A new file, or one that was made here: any other file is somebody's and stays as it is. */
 static unsigned char *flash_file(const char *name) {
     const int file = open(name, O_RDWR | O_CREAT, 0666);
-    if (file < 0 || ftruncate(file, FLASH_BYTES) != 0) {
+    struct stat found;
+    if (file < 0) {
+        return NULL;
+    }
+    if (fstat(file, &found) != 0 || (found.st_size != 0 && found.st_size != (off_t)FLASH_BYTES) ||
+        ftruncate(file, FLASH_BYTES) != 0) {
+        close(file);
         return NULL;
     }
     unsigned char *const memory = mmap(NULL, FLASH_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
