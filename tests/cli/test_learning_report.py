@@ -47,6 +47,7 @@ def test_before_and_after_a_run(cli: Cli, learner: Path, tmp_path: Path) -> None
     assert cli("train", copy, "--data", DATA, "--steps", 30, "--lr", "0.01").code == 0
     text = page(cli, copy, tmp_path)
     after = section(text)
+    assert "it does not train" in text, "an interpreter's arena for inference is no peer of a training step"
     assert "30 steps on host over 450 samples" in after
     svg = re.search(r'<svg class="chart learning".*?</svg>', after, re.S)
     assert svg is not None

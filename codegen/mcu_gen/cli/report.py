@@ -63,6 +63,8 @@ def report(
     with out.phase("asking TensorFlow Lite Micro"):
         content = project_model(found, model)
         tflm = found.data.get("tflm") if content is None else None
+        if found.data["plan"].get("training"):
+            tflm = {"arena_bytes": None, "why": "it does not train, and this arena holds a training step"}
         if tflm is None:
             tflm = tflm_memory(content)
             if tflm["arena_bytes"] is not None:
