@@ -69,6 +69,16 @@ def test_the_front_falls_in_ram_and_rises_in_work(residual: Path, cli: Cli) -> N
     assert f"{rams[-1]:,}" in cli("plan", residual, "-b", BOARD, "--pareto").out
 
 
+def test_the_front_keeps_to_the_limit_of_flash(residual: Path, cli: Cli) -> None:
+    plain = cli("plan", residual, "-b", BOARD, "--pareto", "--json").data
+    assert {p["flash_bytes"] for p in plain["pareto"]} >= {plain["flash_bytes"]}
+    for limit in (plain["flash_bytes"], 1 << 20):
+        wide = cli("plan", residual, "-b", BOARD, "--pareto", "--max-flash", limit, "--json").data
+        assert wide["pareto"][0]["flash_bytes"] == wide["flash_bytes"]
+        assert all(p["flash_bytes"] <= limit for p in wide["pareto"])
+    assert wide["flash_bytes"] > plain["flash_bytes"]
+
+
 def test_what_does_not_fit_names_the_smallest_and_its_cost(residual: Path, cli: Cli) -> None:
     ran = cli("plan", residual, "-b", BOARD, "--max-ram", "1100", "--json")
     assert ran.code == 4

@@ -121,15 +121,25 @@ def plan_with(model: Graph | str | Path, board: Target | str, options: PlanOptio
 
 
 def pareto(
-    model: Graph | str | Path, board: Target | str, *, fuse: bool = True, input_mode: str = "auto", train: str = ""
+    model: Graph | str | Path,
+    board: Target | str,
+    *,
+    fuse: bool = True,
+    input_mode: str = "auto",
+    train: str = "",
+    max_flash: int | None = None,
 ) -> list[Plan]:
     """All plans of which none is better in RAM and in multiply-accumulates, the fastest first.
 
-    Plans that are too large for the board are among them.
+    Plans that are too large for the board are among them; plans with more weights and tables than ``max_flash`` are
+    not.  All have the same weights in 16 bits, those that fit ``max_flash`` layer by layer.
+
+    Raises:
+        DoesNotFitError: weights of 8 bits alone exceed ``max_flash``, or with ``max_flash`` the board's flash.
     """
-    options = PlanOptions(fuse=fuse, input_mode=input_mode, train=train)
+    options = PlanOptions(fuse=fuse, input_mode=input_mode, train=train, max_flash=max_flash)
     graph, target = _inputs(model, board, options.train)
-    return make_pareto(graph, target, fuse=options.fuse, input_mode=options.input_mode)
+    return make_pareto(graph, target, fuse=options.fuse, input_mode=options.input_mode, max_flash=options.max_flash)
 
 
 def front_data(plans: Sequence[Plan]) -> list[dict[str, Any]]:
@@ -138,6 +148,7 @@ def front_data(plans: Sequence[Plan]) -> list[dict[str, Any]]:
         {
             "ram_bytes": p.ram_bytes,
             "arena_bytes": p.arena_bytes,
+            "flash_bytes": p.constant_bytes,
             "macs": p.base_macs + p.extra_macs,
             "extra_macs": p.extra_macs,
             "macs_overhead_pct": p.macs_overhead_pct,

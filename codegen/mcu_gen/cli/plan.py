@@ -138,7 +138,14 @@ def front_of(out: Output, graph: Graph, board: str, options: PlanOptions) -> lis
     """The front of a model on a board, as plain data."""
     with out.phase("searching all plans"):
         return api.front_data(
-            api.pareto(graph, board, fuse=options.fuse, input_mode=options.input_mode, train=options.train)
+            api.pareto(
+                graph,
+                board,
+                fuse=options.fuse,
+                input_mode=options.input_mode,
+                train=options.train,
+                max_flash=options.max_flash,
+            )
         )
 
 

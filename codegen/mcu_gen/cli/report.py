@@ -71,8 +71,15 @@ def report(
                 found.record(tflm=tflm)
     if model is not None and "pareto" not in found.data["plan"]:
         with out.phase("searching all plans"):
-            train = found.data["options"].get("train", "")
-            front = api.front_data(api.pareto(model, api.target_of(found), input_mode="auto", train=train))
+            train, limit = found.data["options"].get("train", ""), found.data["options"].get("max-flash")
+            plans = api.pareto(
+                model,
+                api.target_of(found),
+                input_mode="auto",
+                train=train,
+                max_flash=None if limit is None else int(limit),
+            )
+            front = api.front_data(plans)
         found.record(plan={**found.data["plan"], "pareto": front})
     found = api.open_project(project)
     write_report(found, output, tflm)

@@ -92,11 +92,17 @@ def make_plan(
         made = search(select)
         check_flash(made)
         return made
+    least = _least_flash(graph, target, max_flash, select)
+    return _within_flash(search, graph, target, max_flash, least)
+
+
+def _least_flash(graph: Graph, target: Target, max_flash: int, select: Select) -> int:
+    """Bytes of weights and tables where all weights keep their 8 bits, if that is within the limits."""
     if select is not cheapest:
         raise UsageError("the kernels are chosen by the limit of flash or by a function, not both", where="max_flash")
     least = smallest_bytes(graph, target)
     check_constants(graph, target, least, max_flash, "every weight in 8 bits")
-    return _within_flash(search, graph, target, max_flash, least)
+    return least
 
 
 def _within_flash(search: Callable[[Select], Plan], graph: Graph, target: Target, max_flash: int, least: int) -> Plan:
@@ -196,15 +202,22 @@ def pareto(
     fuse: bool = True,
     input_mode: str = "auto",
     copies: bool = False,
+    max_flash: int | None = None,
     select: Select = cheapest,
 ) -> list[Plan]:
     """Plans of which none is better in RAM and in multiply-accumulates, the fewest multiply-accumulates first.
 
     The first one runs layer by layer, whether or not another one needs less RAM at the same cost (not with the input
     mode ``rows``).  With ``copies`` there are also plans that need more RAM and copy fewer bytes.  The arguments are
-    those of :func:`make_plan`; plans that are too large for the board are included.
+    those of :func:`make_plan`; plans that are too large for the board are included, those with more constants than
+    ``max_flash`` are not.
+
+    Raises:
+        UsageError: ``select`` together with ``max_flash``.
+        DoesNotFitError: weights of 8 bits alone exceed ``max_flash``.
     """
-    return fronts(graph, target, [input_mode], fuse=fuse, copies=copies, select=select)[0]
+    found = fronts(graph, target, [input_mode], fuse=fuse, copies=copies, max_flash=max_flash, select=select)
+    return found[0]
 
 
 def fronts(
@@ -214,10 +227,14 @@ def fronts(
     *,
     fuse: bool = True,
     copies: bool = False,
+    max_flash: int | None = None,
     select: Select = cheapest,
 ) -> list[list[Plan]]:
     """:func:`pareto` for several input modes, in one search."""
     graph = flatten(graph)
+    if max_flash is not None:
+        least = _least_flash(graph, target, max_flash, select)
+        select = expand(graph, target, flash_room(graph, target, max_flash, least))
     prog = program(graph, [select(node, target) for node in graph.nodes()], target)
     order, layers = _pack(prog, graph, target)
     kinds = list(dict.fromkeys(kind for mode in input_modes for kinds in INPUT_MODES[mode] for kind in kinds))
@@ -231,8 +248,11 @@ def fronts(
             layouts += chooser.pareto([kind for kinds in INPUT_MODES[input_mode] for kind in kinds], copies)
         plans: list[Plan] = []
         for layout in layouts:
-            if not plans or layout.placement.arena_bytes < plans[-1].arena_bytes:
-                plans.append(_plan(layout.stretch.graph, target, layout.stretch.prog, layout, None))
+            if plans and layout.placement.arena_bytes >= plans[-1].arena_bytes:
+                continue
+            made = _plan(layout.stretch.graph, target, layout.stretch.prog, layout, None)
+            if max_flash is None or made.constant_bytes <= max_flash:
+                plans.append(dataclasses.replace(made, max_flash=max_flash))
         return plans
 
     return [front(mode) for mode in input_modes]
