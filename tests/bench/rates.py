@@ -34,9 +34,11 @@ from mcu_gen.graph import DType, Node, Tensor
 from mcu_gen.kernels import Kernel, kernels
 from mcu_gen.kernels.rates import FILE, MEASURED, Rates
 from mcu_gen.targets import Target, load_target
+from ops.cases_concatenation import concatenation
 from ops.cases_mean import mean
 from ops.random_cases import random_cases
 from ops.test_three_way import TABLES, table
+from support.arguments import extremum
 from support.images import pool
 
 #: Layers of test cases, and of models, that a kernel is measured with.
@@ -63,7 +65,7 @@ def case_nodes() -> list[Node]:
             except McuGenError:
                 continue
     models_of_maps = [m for shape in MAPS for dtype in ("int8", "float32") for m in reductions(shape, dtype)]
-    for model in [case.build() for case in random_cases(7, 120)] + models_of_maps:
+    for model in [case.build() for case in random_cases(7, 120)] + models_of_maps + of_sizes():
         found += list(load_tflite(model, "case").nodes())
     return [n for node in found if _usable(node) for n in (node, *resized(node))]
 
@@ -77,6 +79,19 @@ def reductions(x: tuple[int, int, int, int], dtype: str) -> list[bytes]:
             pool(builtin, x=x, dtype=dtype),
             pool(builtin, x=x, filter=(3, 3), padding="same", dtype=dtype),
         ]
+    return found
+
+
+def of_sizes() -> list[bytes]:
+    """Operators with an axis whose test cases have few sizes."""
+    shapes = ((1, 10), (1, 200), (6, 40), (40, 6), (64, 33))
+    types = ("float32", "int32")
+    found = [extremum(b, s, -1, dtype=t) for b in ("ARG_MAX", "ARG_MIN") for t in types for s in shapes]
+    found += [extremum("ARG_MAX", (5, 30, 4), axis, dtype=t) for axis in (0, 1) for t in types]
+    quants = [{"scale": 0.5, "zero_point": 3}, {"scale": 0.31, "zero_point": 200}, {"scale": 0.25, "zero_point": 9}]
+    for shape, lengths in (((1, 8), (5, 8)), ((30, 1), (3, 20)), ((4, 4, 1), (16, 8, 16)), ((64, 1), (1, 1, 2))):
+        of_inputs = quants[: len(lengths)]
+        found.append(concatenation(shape, lengths, -1, "uint8", quants=of_inputs, y_quant=quants[0]))
     return found
 
 
@@ -124,15 +139,25 @@ def _distinct(nodes: Sequence[Node], kernel: Kernel, target: Target, most: int) 
     return [kept[i] for i in np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).astype(int))]
 
 
+def _told_apart(work: Sequence[Mapping[str, float]]) -> list[str]:
+    """The units that samples tell apart.  Where all samples have one size, any unit explains them, and ``call`` is left
+    out: predictions of other sizes shall grow with them."""
+    units = sorted({u for w in work for u in w if w[u] > 0.0})
+    amounts = np.array([[w.get(u, 0.0) for u in units] for w in work])
+    alike = bool((amounts * amounts[0].max() == amounts[0] * amounts.max(axis=1, keepdims=True)).all())
+    return [u for u in units if u != "call"] or units if alike else units
+
+
 def fitted(samples: Sequence[Sample], weights: Sequence[float], target: Target) -> dict[str, float]:
     """Rates of one kernel from its samples."""
     work = [s.kernel.work(s.node, target) for s in samples]
-    units = sorted({u for w in work for u in w})
+    units = _told_apart(work)
     spent = np.array([s.instructions for s in samples], np.float64)
     scale = np.array(weights) / spent
     matrix = np.array([[w.get(u, 0.0) for u in units] for w in work]) * scale[:, None]
     size = np.maximum(np.abs(matrix).max(axis=0), 1e-300)  # columns of one magnitude: the solver is happier
     rates, _ = nnls(matrix / size, spent * scale, maxiter=100 * len(units))
+    rates = np.where(rates > 1e-6, rates, 0.0)  # what rounding leaves of a zero
     return {u: float(f"{r:.4g}") for u, r in zip(units, rates / size, strict=True) if r > 0.0}
 
 

@@ -12,7 +12,7 @@ from bench.counting import Sample, count_layers, count_plans
 from bench.rates import errors, fitted, measurable
 from mcu_gen import api
 from mcu_gen.errors import McuGenError
-from mcu_gen.graph import Graph
+from mcu_gen.graph import DType, Graph, Op, Tensor
 from mcu_gen.kernels import kernels, select
 from mcu_gen.kernels.rates import MEASURED, instruction_set, measured
 from mcu_gen.plan.planner import make_plan
@@ -20,6 +20,8 @@ from mcu_gen.targets import FEATURES, Target, list_targets, load_target
 
 #: The largest error of a prediction, in percent of the count.
 LIMIT = 10.0
+#: Kernels that do the same at every call.
+OF_ONE_SIZE = {"replay_admit", "replay_draw", "step_size_f32"}
 #: Kernels whose count depends on the numbers that they get: exponentials that are 0 are left out.
 OF_DATA = {"softmax_s8": 45.0}
 
@@ -92,6 +94,7 @@ def test_every_kernel_that_counts_its_work_has_rates(feature: str) -> None:
         assert name in named, f"there is no kernel {name}"
         assert rates, f"{name} has no rates"
         assert all(r > 0 for r in rates.values())
+        assert set(rates) != {"call"} or name in OF_ONE_SIZE, f"{name}: measure it with several sizes (steps.py)"
 
 
 def test_every_board_has_an_instruction_set() -> None:
@@ -114,3 +117,17 @@ def test_fitted_rates_explain_what_was_measured() -> None:
     rates = fitted(samples, [1.0] * len(samples), target)
     assert all(r > 0 for r in rates.values())
     assert float(np.abs(errors(samples, rates, target)).max()) < 0.1
+
+
+def test_samples_of_one_size_are_explained_by_their_size() -> None:
+    target = Target("host")
+    (kernel,) = (k for k in kernels() if k.name == "logistic_f32")
+    graph = Graph("one size")
+    graph.add_tensor(Tensor("x", (1, 40), DType.FLOAT32))
+    graph.add_tensor(Tensor("y", (1, 40), DType.FLOAT32))
+    graph.ops.append(Op("y", "logistic", ("x",), ("y",)))
+    (node,) = graph.nodes()
+    rates = fitted([Sample(node, kernel, 400)] * 3, [1.0] * 3, target)
+    assert "call" not in rates
+    assert rates.keys() <= kernel.work(node, target).keys()
+    assert errors([Sample(node, kernel, 400)], rates, target) == pytest.approx([0.0], abs=0.1)

@@ -13,7 +13,7 @@ from support.tflite_builder import ModelBuilder
 from support.three_way import Case
 
 
-def _build(
+def concatenation(
     shape: Sequence[int],
     lengths: Sequence[int],
     axis: int,
@@ -53,7 +53,7 @@ def _scaled(name: str, quants: Sequence[tuple[float, int]], y: tuple[float, int]
     """uint8 inputs with all 256 values."""
     values = np.arange(256, dtype=np.uint8)[None]
     build = partial(
-        _build,
+        concatenation,
         (1, 256),
         [256] * len(quants),
         1,
@@ -65,16 +65,16 @@ def _scaled(name: str, quants: Sequence[tuple[float, int]], y: tuple[float, int]
 
 
 CASES = [
-    *(Case(t, partial(_build, (2, 3, 4), (1, 3, 2), 1, t), quick=t in ("int8", "float32")) for t in DTYPES),
-    *(Case(f"axis {a}", partial(_build, (2, 3, 2, 3), (1, 2), a)) for a in range(-4, 4)),
-    Case("one input", partial(_build, (2, 3), (3,), 1)),
-    Case("ten inputs", partial(_build, (3, 1), range(1, 11), 1), quick=True),
-    Case("constants", partial(_build, (2, 1, 3), (2, 1, 3), 1, constants=(0, 2))),
-    Case("the same input twice", partial(_build, (2, 3), (3, 2), 1, repeat=2)),
-    Case("inputs that are computed", partial(_build, (1, 4, 4, 2), (2, 3, 1), 3, through_relu=True)),
-    Case("inputs that are computed, rows", partial(_build, (1, 4, 4, 2), (2, 3, 1), 1, through_relu=True)),
-    Case("rank 1", partial(_build, (1,), (3, 4), 0)),
-    Case("rank 7", partial(_build, (2,) * 7, (1, 2), 3)),
+    *(Case(t, partial(concatenation, (2, 3, 4), (1, 3, 2), 1, t), quick=t in ("int8", "float32")) for t in DTYPES),
+    *(Case(f"axis {a}", partial(concatenation, (2, 3, 2, 3), (1, 2), a)) for a in range(-4, 4)),
+    Case("one input", partial(concatenation, (2, 3), (3,), 1)),
+    Case("ten inputs", partial(concatenation, (3, 1), range(1, 11), 1), quick=True),
+    Case("constants", partial(concatenation, (2, 1, 3), (2, 1, 3), 1, constants=(0, 2))),
+    Case("the same input twice", partial(concatenation, (2, 3), (3, 2), 1, repeat=2)),
+    Case("inputs that are computed", partial(concatenation, (1, 4, 4, 2), (2, 3, 1), 3, through_relu=True)),
+    Case("inputs that are computed, rows", partial(concatenation, (1, 4, 4, 2), (2, 3, 1), 1, through_relu=True)),
+    Case("rank 1", partial(concatenation, (1,), (3, 4), 0)),
+    Case("rank 7", partial(concatenation, (2,) * 7, (1, 2), 3)),
     _scaled("uint8 same scales", [(0.5, 3), (0.5, 3)], (0.5, 3)),
     _scaled("uint8 rescaled", [(0.5, 3), (0.31, 200)], (0.45, 100), quick=True),
     _scaled("uint8 one rescaled", [(0.5, 3), (0.25, 3)], (0.5, 3)),

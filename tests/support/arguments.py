@@ -12,9 +12,10 @@ from support.tflite_builder import ModelBuilder
 from support.three_way import Case
 
 
-def _build(
+def extremum(
     builtin: str, shape: Sequence[int], axis: int, dtype: str = "int8", to: str = "int32", index_type: str = "int32"
 ) -> bytes:
+    """A model of one ARG_MAX or ARG_MIN."""
     b = ModelBuilder().tensor("x", shape, dtype, **QUANT.get(dtype, {}))
     b.tensor("axis", (1,), index_type, data=[axis])
     y = list(shape)
@@ -25,7 +26,7 @@ def _build(
 
 def argument_cases(builtin: str) -> list[Case]:
     """Types, axes, and inputs full of equal elements."""
-    build = partial(_build, builtin)
+    build = partial(extremum, builtin)
     ties = np.random.default_rng(1).integers(0, 3, (4, 5, 6)).astype(np.int8)
     return [
         *(

@@ -44,22 +44,23 @@ GLOBAL = Network(
 )
 
 
-def behind_a_seam(target: Target) -> TrainingCase:
-    """An int8 network whose tail learns in halves."""
-    layers = [conv(4, (3, 3), activation="relu"), op("reshape"), dense(5), op("softmax")]
-    integers = quantized(build(Network("seam", (1, 6, 6, 3), layers)))
+def behind_a_seam(target: Target, size: int = 6, channels: int = 4) -> TrainingCase:
+    """An int8 network whose tail learns in halves: from maps of ``size`` x ``size`` pixels with ``channels``."""
+    layers = [conv(channels, (3, 3), activation="relu"), op("reshape"), dense(5), op("softmax")]
+    integers = quantized(build(Network("seam", (1, size, size, 3), layers)))
     graph = make_training_graph(integers.graph, parse_spec("head,dtype=f16"), rate=0.05)
     samples = [(sample[0], np.array([i], np.int32)) for i, sample in enumerate(integers.samples[:3])]
     return TrainingCase("seam", make_plan(graph, target, fuse=False), samples)
 
 
-def _reducing(node: Node, target: Target) -> Kernel:
+def reducing(node: Node, target: Target) -> Kernel:
+    """Global pools by kernels that sum up piece by piece, as segments do."""
     return select_tiled(node, target, only_reduce=True) or select(node, target)
 
 
 def choice(network: Network) -> Callable[[Node, Target], Kernel]:
     """How the kernels of a network are chosen."""
-    return _reducing if network is GLOBAL else select
+    return reducing if network is GLOBAL else select
 
 
 def case_of(network: Network, graph: Graph, target: Target, steps: int = 3) -> TrainingCase:

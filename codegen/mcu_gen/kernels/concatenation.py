@@ -76,6 +76,10 @@ class ConcatenationRescaledU8(_Concatenation):
     def rejects(self, node: Node, target: Target) -> str | None:
         return None if needs_rescaling(node) else "nothing is rescaled"
 
+    def work(self, node: Node, target: Target) -> dict[str, float]:
+        rows, sizes = layout(node)
+        return {"call": 1, "row": rows, "piece": rows * len(sizes), "byte": rows * sum(sizes)}
+
     def call(self, node: Node, target: Target) -> Call:
         rows, sizes = layout(node)
         same = np.arange(256, dtype=np.uint8)

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mcu_gen.graph import Node, operator
-from mcu_gen.kernels.common import dilation_fields, weights_field, window_fields
+from mcu_gen.graph import Node
+from mcu_gen.kernels.common import dilation_fields, taps_inside, weights_field, window_fields
 from mcu_gen.kernels.contract import Call, In, Out, Value, variants
 from mcu_gen.kernels.training import ALL, PLAIN, Floating, Update, Weighted
 from mcu_gen.ops import spatial
 from mcu_gen.ops.gradient import forward_window
 from mcu_gen.targets import Target
+
+#: Channels whose gradients C sums up at a time (``channel_block`` in ``_training.j2``).
+CHANNEL_BLOCK = 16
 
 
 def _fields(node: Node, x: Sequence[int], w: Sequence[int]) -> dict[str, Value]:
@@ -22,16 +25,16 @@ def _fields(node: Node, x: Sequence[int], w: Sequence[int]) -> dict[str, Value]:
     return {name: value for name, value in fields.items() if name not in ("in_pitch", "out_pitch")}
 
 
-def _pool_work(node: Node) -> dict[str, float]:
-    """Work of the gradient of a pool: its inputs, its outputs, and the places of all windows."""
-    places = node.x.elements // node.x.shape[3] * node.int_attr("filter_h") * node.int_attr("filter_w")
+def _tried(node: Node, w: Sequence[int], blocks: int) -> dict[str, float]:
+    """Places of a window that ``blocks`` blocks of channels of every input pixel try, and the columns of rows that fit
+    (``each_output`` in ``_training.j2``); ``w`` is the shape of the weights, () of a pool."""
+    images, height, width, _ = node.y.shape
+    window = forward_window(node, node.y.shape, w)
+    h, columns = spatial.geometry(window)
+    _, rows = taps_inside(window)
     return {
-        "call": 1,
-        "pixel": node.y.elements // node.y.shape[3],
-        "element": node.y.elements,
-        "output": node.x.elements,
-        "place": places,
-        "tap": places * node.x.shape[3],
+        "tried row": images * height * width * h.taps * blocks,
+        "tried": rows // node.x.shape[2] * width * columns.taps * blocks,
     }
 
 
@@ -48,7 +51,7 @@ class Conv2DGradInput(Weighted):
         groups = node.y.shape[3] // depth
         fours, rest = (groups * n for n in divmod(depth, 4))
         pixels = node.y.elements // node.y.shape[3]
-        taps = operator(node.type).macs(node) // (channels * depth)  # that meet an output, of all input pixels
+        taps, _ = taps_inside(forward_window(node, node.y.shape, node.input(1).shape))
         return {
             "call": 1,
             "pixel": pixels,
@@ -58,7 +61,7 @@ class Conv2DGradInput(Weighted):
             "one": pixels * rest,
             "one tap": taps * rest,
             "one step": taps * rest * (channels // groups),
-        }
+        } | _tried(node, node.input(1).shape, fours + rest)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -86,8 +89,7 @@ class Conv2DUpdate(Update):
         groups = x[3] // w[3]
         pairs, odd = (groups * n for n in divmod(w[0] // groups, 2))
         fours, rest = divmod(w[3], 4)
-        macs = operator(node.type).macs(node)
-        pixels = macs // (w[0] * w[3])  # of all taps inside the image
+        pixels, _ = taps_inside(forward_window(node, x, w))
         h, _ = spatial.geometry(forward_window(node, x, w))
         position = h.origins()[:, None] + np.arange(h.taps) * h.dilation
         rows = x[0] * w[2] * int(((position >= 0) & (position < h.size)).sum())
@@ -120,15 +122,18 @@ class DepthwiseConv2DGradInput(Weighted):
 
     def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        macs = operator(node.type).macs(node)
-        taps = macs // node.input(1).shape[3]
+        channels, filters = node.y.shape[3], node.input(1).shape[3]
+        taps, _ = taps_inside(forward_window(node, node.y.shape, node.input(1).shape))
+        pixels, blocks = node.y.elements // channels, -(-channels // CHANNEL_BLOCK)
         return {
             "call": 1,
-            "pixel": node.y.elements // node.y.shape[3],
+            "pixel": pixels,
+            "block": pixels * blocks,
             "element": node.y.elements,
-            "tap": taps,
-            "mac": macs,
-        }
+            "block tap": taps * blocks,
+            "tap": taps * channels,
+            "mac": taps * filters,
+        } | _tried(node, node.input(1).shape, blocks)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -146,11 +151,12 @@ class DepthwiseConv2DUpdate(Update):
 
     def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
+        taps, _ = taps_inside(forward_window(node, node.input(1).shape, node.input(2).shape))
         return {
             "call": 1,
             "peak": node.x.elements + node.input(1).elements,
             "weight": node.input(2).elements,
-            "mac": operator(node.type).macs(node),
+            "mac": taps * node.input(2).shape[3],
         }
 
     def call(self, node: Node, target: Target) -> Call:
@@ -169,7 +175,17 @@ class AveragePool2DGrad(Floating):
 
     def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return _pool_work(node)
+        channels = node.y.shape[3]
+        pixels, blocks = node.y.elements // channels, -(-channels // CHANNEL_BLOCK)
+        taps, _ = taps_inside(forward_window(node, node.y.shape, ()))
+        return {
+            "call": 1,
+            "pixel": pixels,
+            "block": pixels * blocks,
+            "block tap": taps * blocks,
+            "tap": taps * channels,
+            "element": node.y.elements,
+        } | _tried(node, (), blocks)
 
     def call(self, node: Node, target: Target) -> Call:
         del target
@@ -191,7 +207,15 @@ class MaxPool2DGrad(Floating):
 
     def work(self, node: Node, target: Target) -> dict[str, float]:
         del target
-        return _pool_work(node)
+        places = node.x.elements // node.x.shape[3] * node.int_attr("filter_h") * node.int_attr("filter_w")
+        return {
+            "call": 1,
+            "pixel": node.y.elements // node.y.shape[3],
+            "element": node.y.elements,
+            "output": node.x.elements,
+            "place": places,
+            "tap": places * node.x.shape[3],
+        }
 
     def call(self, node: Node, target: Target) -> Call:
         del target
