@@ -74,22 +74,29 @@ def train_c(graph: Graph, samples: Sequence[tuple[np.ndarray, np.ndarray]], fold
     return train_plan(make_plan(graph, target, fuse=False), samples, folder)
 
 
-def train_plan(plan: Plan, samples: Sequence[tuple[np.ndarray, np.ndarray]], folder: Path) -> Run:
-    """The run of a plan in the generated C."""
-    graph = plan.graph
-    t = graph.training
-    assert t is not None
+def compiled(plan: Plan, main: str, folder: Path, flags: Sequence[str]) -> Path:
+    """The program of a plan's generated C and of ``main``, the text of its main file, compiled in ``folder``."""
     sources = []
     for name, text in network_files(plan, "net").items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         sources += [str(path)] if path.suffix == ".c" else []
-    (folder / "main.c").write_text(_MAIN % ", ".join(f"{graph.tensors[n].bytes}u" for n in t.trained))
+    (folder / "main.c").write_text(main)
     program = folder / "program"
-    command = [*compiler(), "-O0", *CFLAGS, *SANITIZE, "-DNET_POISON=1", f"-I{folder}/include", f"-I{folder}/src"]
+    command = [*compiler(), *flags, *CFLAGS, f"-I{folder}/include", f"-I{folder}/src"]
     command += [*sources, str(folder / "main.c"), "-lm", "-o", str(program)]
     subprocess.run(command, check=True, timeout=COMPILE_S)
+    return program
+
+
+def train_plan(plan: Plan, samples: Sequence[tuple[np.ndarray, np.ndarray]], folder: Path) -> Run:
+    """The run of a plan in the generated C."""
+    graph = plan.graph
+    t = graph.training
+    assert t is not None
+    main = _MAIN % ", ".join(f"{graph.tensors[n].bytes}u" for n in t.trained)
+    program = compiled(plan, main, folder, ["-O0", *SANITIZE, "-DNET_POISON=1"])
     data = b"".join(x.tobytes() + y.tobytes() for x, y in samples)
     found = subprocess.run([str(program)], input=data, capture_output=True, timeout=RUN_S, check=False)
     assert found.returncode == 0, found.stderr.decode()

@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 
 from mcu_gen import api
-from mcu_gen.emit.network import network_files
 from mcu_gen.graph import Graph
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.train import make_training_graph, parse_spec
 from support.integer_networks import codes
-from support.three_way import CFLAGS, COMPILE_S, RUN_S, compiler
-from support.training import HOST
+from support.three_way import RUN_S
+from support.training import HOST, compiled
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 SEEDS = range(5)
@@ -88,21 +87,10 @@ def ignorant(graph: Graph) -> Graph:
     return out
 
 
-def compiled(spec: str, folder: Path) -> Path:
+def program_of(spec: str, folder: Path) -> Path:
     graph = make_training_graph(ignorant(api.load(DIGITS / "digits_int8.tflite")), parse_spec(spec), rate=RATE)
     folder.mkdir()
-    sources = []
-    for name, text in network_files(make_plan(graph, HOST, fuse=False), "net").items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        sources += [str(path)] if path.suffix == ".c" else []
-    (folder / "main.c").write_text(_MAIN)
-    command = [*compiler(), "-O2", *CFLAGS, f"-I{folder}/include", f"-I{folder}/src", *sources]
-    subprocess.run(
-        [*command, str(folder / "main.c"), "-lm", "-o", str(folder / "program")], check=True, timeout=COMPILE_S
-    )
-    return folder / "program"
+    return compiled(make_plan(graph, HOST, fuse=False), _MAIN, folder, ["-O2"])
 
 
 def records(what: bytes, x: np.ndarray, y: np.ndarray) -> bytes:
@@ -129,11 +117,11 @@ def accuracies(program: Path, splits: tuple[Split, Split]) -> tuple[np.ndarray, 
 
 def test_replay_avoids_at_least_half_of_the_forgetting(splits: tuple[Split, Split], tmp_path: Path) -> None:
     """In the generated C, for each of five orders of the stream."""
-    before, after, _ = accuracies(compiled("last:2", tmp_path / "plain"), splits)
+    before, after, _ = accuracies(program_of("last:2", tmp_path / "plain"), splits)
     assert (before > 0.95).all()
     forgotten = before - after
     assert (forgotten > 0.3).all()
-    before, after, everything = accuracies(compiled(f"last:2,replay={SAMPLES}", tmp_path / "replay"), splits)
+    before, after, everything = accuracies(program_of(f"last:2,replay={SAMPLES}", tmp_path / "replay"), splits)
     assert (before > 0.95).all()
     assert (before - after <= forgotten / 2).all()
     assert (everything > 0.95).all()

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcu_gen.emit.network import network_files
 from mcu_gen.graph import Graph
 from mcu_gen.plan.planner import make_plan
 from mcu_gen.train import make_training_graph, parse_spec
-from support.three_way import CFLAGS, COMPILE_S, RUN_S, compiler
-from support.training import HOST
+from support.three_way import RUN_S
+from support.training import HOST, compiled
 from train.network import Network, build, conv, dense, op
 from train.quality import FILTERS, HEAD, RATE, SEEDS, TRAINED_ON, digits, first_weights, stream
 
@@ -60,20 +59,11 @@ def learned(spec: str, seed: int, folder: Path) -> tuple[float, float]:
     x, y, x_test, y_test = digits()
     graph = make_training_graph(network(seed), parse_spec(spec), rate=RATE)
     folder.mkdir()
-    sources = []
-    for name, text in network_files(make_plan(graph, HOST, fuse=False), "net").items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        sources += [str(path)] if path.suffix == ".c" else []
-    (folder / "main.c").write_text(_MAIN)
-    command = [*compiler(), "-O2", *CFLAGS, f"-I{folder}/include", f"-I{folder}/src", *sources]
-    command += [str(folder / "main.c"), "-lm", "-o", str(folder / "program")]
-    subprocess.run(command, check=True, timeout=COMPILE_S)
+    program = compiled(make_plan(graph, HOST, fuse=False), _MAIN, folder, ["-O2"])
     order = stream(seed)
     data = np.array([len(order), len(x_test)], np.int32).tobytes()
     data += b"".join(x[i].tobytes() + y[i].tobytes() for i in order) + x_test.tobytes()
-    done = subprocess.run([str(folder / "program")], input=data, capture_output=True, check=True, timeout=RUN_S)
+    done = subprocess.run([str(program)], input=data, capture_output=True, check=True, timeout=RUN_S)
     losses = np.frombuffer(done.stdout, np.float32, len(order))
     answers = np.frombuffer(done.stdout, np.float32, offset=losses.nbytes).reshape(len(x_test), -1)
     return float((answers.argmax(axis=1) == y_test).mean()), float(losses[-TRAINED_ON:].mean())
